@@ -1,0 +1,190 @@
+"""What a module in `corpora/`, `strategies/` or `extractors/` must define, and how it is found.
+
+A module is found because it lies in its folder. It must be cheap to import: heavy packages are imported in
+the function that needs them. `tests/test_contracts.py` holds every module to the tables below.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from emoprep.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from emoprep.labels import LabelScheme
+    from emoprep.utterance import Corpus, Sample
+
+__all__ = ["CorpusModule", "Decision", "ExtractorModule", "Fitted", "Modality", "Option", "Problem",
+           "StrategyModule", "find", "modules"]
+
+
+# --------------------------------------------------------------------------------------------- corpora
+
+@dataclass(frozen=True)
+class Option:
+    """A choice that only one corpus has, such as MELD's `--twins`."""
+
+    choices: tuple[str, ...]
+    default: str
+    help: str
+
+
+class CorpusModule(Protocol):
+    """One corpus: annotation files → utterances.
+
+    ANNOTATION names the corpus's own index columns with their Arrow types ("string", "int32", "float64").
+    SCHEMES are its label schemes, the default first. `recognise` looks only at names, `read` opens the
+    annotation and lists the media; it raises CorpusError (file and line) and never drops a row silently.
+    """
+
+    NAME: str
+    TITLE: str
+    CITATION: str
+    LICENCE: str
+    ANNOTATION: dict[str, str]
+    SCHEMES: tuple[LabelScheme, ...]
+    OPTIONS: dict[str, Option]
+
+    def recognise(self, folder: Path) -> bool: ...
+
+    def read(self, folder: Path, options: dict[str, str]) -> Corpus: ...
+
+
+# ------------------------------------------------------------------------------------------ strategies
+
+@dataclass(frozen=True)
+class Modality:
+    """One modality of the train split: `values` float32 [N, d], or a list of N arrays [L, d] (a sequence).
+
+    `present` is bool [N]; rows without the modality hold zeros (a sequence: one zero step). `clock` is
+    "utterance" for vectors, else "fps:10", "rate:50" or "words".
+    """
+
+    values: np.ndarray | list[np.ndarray]
+    present: np.ndarray
+    clock: str = "utterance"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a strategy sees: the train split only, and targets that are already decided.
+
+    `y` is int16 [N], the class of each row, −100 outside the scheme. `targets` has the requested final count
+    of every class. `features` is None unless the strategy NEEDS "features"; `seconds` float64 [N] then.
+    """
+
+    keys: tuple[str, ...]
+    dialogues: tuple[str, ...]
+    y: np.ndarray
+    labels: tuple[str, ...]
+    targets: dict[str, int]
+    seed: int = 0
+    options: dict[str, Any] = field(default_factory=dict)
+    features: dict[str, Modality] | None = None
+    seconds: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a strategy decides: which rows stay, and which items are made of which parents.
+
+    `kept` [N] holds "keep", "drop" or "mask" for each row. Each made item i is `op` ("repeat",
+    "interpolate") of row `base[i]`, with row `neighbor[i]` (−1: none) and weight `lam[i]` (NaN: none).
+    Made items come class by class; where they end up in the store is not the strategy's business. `notes` are
+    told to the user.
+    """
+
+    kept: np.ndarray
+    op: np.ndarray
+    base: np.ndarray
+    neighbor: np.ndarray
+    lam: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+class StrategyModule(Protocol):
+    """One strategy: labels (+ features) → a Decision, a pure function of the problem.
+
+    NEEDS is "labels" or "features". DIRECTION is "over", "under" or "none": how `--target` is read, "none"
+    takes no target. MAKES is "nothing", "copies" (of media or vectors) or "vectors". OPTIONS are the names
+    of the options of `emoprep balance` that it reads, with their defaults.
+    """
+
+    NAME: str
+    HELP: str
+    NEEDS: str
+    DIRECTION: str
+    MAKES: str
+    OPTIONS: dict[str, Any]
+
+    def decide(self, problem: Problem) -> Decision: ...
+
+
+# ------------------------------------------------------------------------------------------ extractors
+
+class Fitted(Protocol):
+    """An extractor after fitting: `transform` takes one descriptor to float32 [dim] or [L, dim]."""
+
+    dim: int
+    notes: tuple[str, ...]
+
+    def transform(self, descriptor: np.ndarray) -> np.ndarray: ...
+
+
+class ExtractorModule(Protocol):
+    """One extractor: sample → descriptor (in a worker) → vector or sequence (fitted on train only).
+
+    MODALITY is "audio", "video" or "text". DEFAULT says whether it is taken when none is named. DIM is the
+    dimension it gives unasked, None for the model's own. POOLS are the values of `--pool` it knows, the
+    default first: "none" keeps a sequence. A NAME ending in ":" takes an argument (`hf:DIR`).
+
+    `prepare` checks the argument and returns settings that are JSON and stand in the manifest (paths do not:
+    a file is recorded by its name and sha256) plus, under the key "argument", what `describe` needs, which
+    does not go into the manifest. `describe` returns None where the sample lacks the modality. `clock` gives
+    the clock of the result for these settings. `fit` sees the train descriptors (as often as it iterates).
+    """
+
+    NAME: str
+    MODALITY: str
+    HELP: str
+    DEFAULT: bool
+    DIM: int | None
+    POOLS: tuple[str, ...]
+
+    def prepare(self, argument: str | None, pool: str) -> dict[str, Any]: ...
+
+    def clock(self, settings: dict[str, Any], fps: float) -> str: ...
+
+    def describe(self, sample: Sample, settings: dict[str, Any]) -> np.ndarray | None: ...
+
+    def fit(self, descriptors: Callable[[], Iterable[np.ndarray]], dim: int | None, seed: int) -> Fitted: ...
+
+
+# ------------------------------------------------------------------------------------------- discovery
+
+def modules(folder: str) -> dict[str, ModuleType]:
+    """Return the modules of `emoprep/<folder>` by their NAME, in alphabetical order of their files.
+
+    >>> sorted(modules("corpora"))
+    ['meld']
+    """
+    package = importlib.import_module(f"emoprep.{folder}")
+    found = (importlib.import_module(f"emoprep.{folder}.{entry.name}")
+             for entry in pkgutil.iter_modules(package.__path__))
+    return {module.NAME: module for module in found}
+
+
+def find(folder: str, name: str, option: str) -> ModuleType:
+    """Return the module called `name`, or raise with what there is."""
+    known = modules(folder)
+    if name not in known:
+        raise UsageError("not known", where=option, expected=" or ".join(sorted(known)), got=name)
+    return known[name]

@@ -1,0 +1,1 @@
+"""One corpus, one file: annotations → utterances (see `contracts.CorpusModule`)."""

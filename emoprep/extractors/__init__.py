@@ -1,0 +1,1 @@
+"""One feature extractor, one file: sample → vector or sequence (see `contracts.ExtractorModule`)."""

@@ -1,0 +1,1 @@
+"""One strategy, one file: labels (+ features) → a decision (see `contracts.StrategyModule`)."""
