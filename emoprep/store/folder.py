@@ -1,0 +1,222 @@
+"""A folder that is being filled or is complete: who may write there, and how nothing is ever half.
+
+Finished pieces are renamed into place; what is in the making, the lock and the list of finished pieces lie in
+`.emoprep/`, which goes when the manifest comes. A folder with `manifest.json` is complete.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from emoprep.errors import EmoprepError, UsageError
+
+__all__ = ["CARD", "INDEX", "MANIFEST", "SKIPPED", "Run", "canonical_json", "draft", "fingerprint", "start_run",
+           "write_bytes"]
+
+MANIFEST = "manifest.json"
+INDEX = "utterances.parquet"
+SKIPPED = "skipped.jsonl"
+CARD = "README.md"
+STATE = ".emoprep"
+
+FACTS = ("command", "settings", "inputs")
+"""What a fingerprint is taken over: the command, its settings that change bytes, and what it reads."""
+
+# What `--overwrite` may remove: only names that emoprep itself writes.
+_OURS = ("*-[0-9][0-9][0-9][0-9][0-9][0-9].tar", "*.parquet", MANIFEST, SKIPPED, CARD, "class_weights.json",
+         "class_weights.npy", "sampler.npz", "scaler.npz")
+
+
+def canonical_json(data: Any) -> bytes:
+    """Return one spelling of JSON data, for hashing and for files that must not differ between runs."""
+    return json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def fingerprint(facts: Mapping[str, Any]) -> str:
+    """Return the sha256 over everything that decides the bytes of a store."""
+    return hashlib.sha256(canonical_json(facts)).hexdigest()
+
+
+@contextlib.contextmanager
+def draft(path: Path) -> Iterator[Path]:
+    """Give a draft to write to, and rename it to `path` once the block ends well; else remove it.
+
+    Drafts lie in `.emoprep/` of the same folder, so that no glob over the store ever meets one.
+    """
+    place = path.parent / STATE
+    place.mkdir(parents=True, exist_ok=True)
+    # The process id keeps two workers apart that were given the same piece after a death.
+    sketch = place / f"{path.name}.{os.getpid()}.draft"
+    try:
+        yield sketch
+        os.replace(sketch, path)
+    except OSError as error:
+        raise disk_error(error, path) from error
+    finally:
+        sketch.unlink(missing_ok=True)
+
+
+def disk_error(error: OSError, path: Path) -> EmoprepError:
+    """Say what the disk refused, and what is safe."""
+    return EmoprepError("cannot write", where=str(path), got=error.strerror or str(error),
+                        remedy="make room or choose another OUT, then run the same command again: "
+                               "finished shards are kept")
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a small file whole or not at all."""
+    with draft(path) as sketch, sketch.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+class Run:
+    """One run that fills a folder: which pieces are finished, and the closing step.
+
+    A piece (a shard, a table) is finished when `pieces/<name>.json` lies in `.emoprep/`; that file holds what
+    the closing step needs of it.
+    """
+
+    def __init__(self, out: Path, complete: bool):
+        self.out, self.complete = out, complete
+
+    def finished(self, name: str) -> dict[str, Any] | None:
+        """Return what was noted of a finished piece, or None where it has to be made."""
+        try:
+            note = json.loads(self._note(name).read_bytes())
+        except (OSError, ValueError):
+            return None
+        files = note.get("files", {})
+        intact = all((self.out / file).is_file() and (self.out / file).stat().st_size == size
+                     for file, size in files.items())
+        return note if intact else None
+
+    def _note(self, name: str) -> Path:
+        return self.out / STATE / "pieces" / f"{name}.json"
+
+    def finish(self, name: str, note: Mapping[str, Any]) -> None:
+        """Note that a piece is in place (its files were renamed before)."""
+        path = self._note(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sketch = path.with_suffix(f".{os.getpid()}.draft")
+        try:
+            sketch.write_bytes(canonical_json(note))
+            os.replace(sketch, path)
+        except OSError as error:
+            raise disk_error(error, path) from error
+
+    def seal(self, manifest: bytes) -> None:
+        """Write the manifest, the last file of a store, and clear the workshop."""
+        write_bytes(self.out / MANIFEST, manifest)
+        shutil.rmtree(self.out / STATE, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def start_run(out: Path, facts: Mapping[str, Any], *, overwrite: bool = False) -> Iterator[Run]:
+    """Open OUT for the run that `facts` describe: a new one, one to go on with, or one that is complete.
+
+    Raises UsageError where OUT holds another run (naming what differs), something that is no store, or a run
+    that another process is at.
+    """
+    print_ = fingerprint(facts)
+    if out.exists() and not out.is_dir():
+        raise UsageError("OUT is a file", where=str(out), expected="a folder, or a name that is free")
+    try:
+        earlier = _earlier(out)
+    except ValueError as error:
+        raise UsageError("OUT holds a manifest that cannot be read", where=str(out), got=str(error),
+                         remedy="give another OUT, or remove that folder") from error
+    if earlier is None and out.is_dir() and any(entry.name != STATE for entry in out.iterdir()):
+        raise UsageError("OUT is not empty and holds no store", where=str(out),
+                         expected="an empty folder, or a name that is free")
+    if earlier is not None and earlier["fingerprint"] == print_ and (out / MANIFEST).is_file():
+        if not overwrite:
+            # make compares times: a run with nothing left to do still brings its target up to date.
+            os.utime(out / MANIFEST)
+            shutil.rmtree(out / STATE, ignore_errors=True)
+            yield Run(out, complete=True)
+            return
+    elif earlier is not None and earlier["fingerprint"] != print_ and not overwrite:
+        raise UsageError("OUT holds another run", where=str(out),
+                         got=_difference(earlier["facts"], facts),
+                         remedy="give another OUT, or --overwrite to start anew")
+    try:
+        (out / STATE).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(error, out) from error
+    with _lock(out):
+        for sketch in (out / STATE).rglob("*.draft"):  # of a run that was killed
+            sketch.unlink(missing_ok=True)
+        if overwrite:
+            _clear(out)
+        with _reported(out):
+            (out / STATE / "run.json").write_bytes(canonical_json({"fingerprint": print_, **facts}))
+        yield Run(out, complete=False)
+
+
+@contextlib.contextmanager
+def _reported(out: Path):
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(error, out) from error
+
+
+def _earlier(out: Path) -> dict[str, Any] | None:
+    """Return the fingerprint and facts of what OUT holds, complete or not."""
+    for path in (out / MANIFEST, out / STATE / "run.json"):
+        if path.is_file():
+            try:
+                data = json.loads(path.read_bytes())
+            except ValueError:
+                if path.name == MANIFEST:
+                    raise
+                return None  # run.json is the first file of a run; torn, it says that nothing was made yet
+            return {"fingerprint": data.get("fingerprint"), "facts": {name: data.get(name) for name in FACTS}}
+    return None
+
+
+def _difference(earlier: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> str:
+    """Name what differs between two runs.
+
+    >>> _difference({"size": 112, "fps": "10"}, {"size": 224, "fps": "10"})
+    'size 112 there, 224 now'
+    """
+    told = []
+    for name in dict.fromkeys([*earlier, *now]):
+        old, new = earlier.get(name), now.get(name)
+        if old == new:
+            continue
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            told.append(_difference(old, new, f"{name} "))
+        else:
+            shown = [text if len(text := str(value)) <= 40 else text[:12] + "…" for value in (old, new)]
+            told.append(f"{prefix}{name} {shown[0]} there, {shown[1]} now")
+    return ", ".join(told[:4]) + (f" and {len(told) - 4} more" if len(told) > 4 else "") or "other settings"
+
+
+@contextlib.contextmanager
+def _lock(out: Path):
+    with (out / STATE / "lock").open("wb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UsageError("another run is at work here", where=str(out),
+                             remedy="wait for it, or give another OUT") from error
+        yield
+
+
+def _clear(out: Path) -> None:
+    for pattern in (MANIFEST, *_OURS):  # the manifest first: without it the folder no longer claims to be whole
+        for path in out.glob(pattern):
+            path.unlink(missing_ok=True)
+    shutil.rmtree(out / STATE / "pieces", ignore_errors=True)

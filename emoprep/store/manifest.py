@@ -1,0 +1,129 @@
+"""manifest.json: what a store holds and how it was made; and opening a finished store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emoprep.errors import EmoprepError, MissingInput
+from emoprep.labels import LabelScheme
+from emoprep.store.folder import INDEX, MANIFEST, fingerprint
+
+if TYPE_CHECKING:
+    import pyarrow
+
+__all__ = ["Manifest", "Store", "is_store", "open_store", "versions"]
+
+SCHEMA = "emoprep.store/1"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a store holds.
+
+    `kind` is "shards", "features" or "annotation" (rows without media or features). `facts` are those of the
+    fingerprint. `modalities` says of each modality how it was made; `counts` has utterances by split (all that
+    are annotated), `written` those that have a sample or a feature row. `shards` lists tar files, `tables` the
+    feature tables, each {name, split, utterances, size, sha256}.
+    """
+
+    corpus: str
+    title: str
+    kind: str
+    facts: Mapping[str, Any]
+    counts: Mapping[str, int]
+    written: int
+    modalities: Mapping[str, Any]
+    schemes: Mapping[str, LabelScheme]
+    annotation: Mapping[str, str]
+    shards: list[dict[str, Any]] = field(default_factory=list)
+    tables: list[dict[str, Any]] = field(default_factory=list)
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    citation: str = ""
+    licence: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    balance: Mapping[str, Any] | None = None
+
+    def to_bytes(self) -> bytes:
+        """Return the file's content; the same store gives the same bytes."""
+        data = {
+            "schema": SCHEMA, "corpus": self.corpus, "title": self.title, "kind": self.kind, **self.facts,
+            "versions": self.versions, "counts": self.counts, "written": self.written, "skipped": self.skipped,
+            "modalities": self.modalities,
+            "label_schemes": {name: scheme.to_json() for name, scheme in self.schemes.items()},
+            "annotation": self.annotation, "shards": self.shards, "tables": self.tables, "balance": self.balance,
+            "notes": self.notes, "licence": self.licence, "citation": self.citation,
+            "fingerprint": fingerprint(self.facts),
+        }
+        return (json.dumps(data, ensure_ascii=False, indent=1) + "\n").encode()
+
+    @classmethod
+    def from_bytes(cls, raw: bytes, where: str) -> Manifest:
+        """Read a manifest; raises EmoprepError where it is none."""
+        try:
+            data = json.loads(raw)
+            if data.get("schema") != SCHEMA:
+                raise EmoprepError("this manifest is of another kind", where=where, expected=SCHEMA,
+                                   got=str(data.get("schema")))
+            schemes = {name: LabelScheme.from_json(name, scheme, where)
+                       for name, scheme in data["label_schemes"].items()}
+            return cls(data["corpus"], data["title"], data["kind"],
+                       {name: data[name] for name in ("command", "settings", "inputs")}, data["counts"],
+                       data["written"], data["modalities"], schemes, data["annotation"], data["shards"],
+                       data["tables"], data["skipped"], data["citation"], data["licence"], data["versions"],
+                       data["notes"], data["balance"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise EmoprepError("this manifest cannot be read", where=where, got=repr(error),
+                               remedy="make the store again") from error
+
+
+@dataclass(frozen=True)
+class Store:
+    """A finished store: its folder and its manifest."""
+
+    path: Path
+    manifest: Manifest
+
+    def index(self, columns: list[str] | None = None) -> pyarrow.Table:
+        """Return the index, or some of its columns."""
+        from emoprep.store.index import read_index
+
+        path = self.path / INDEX
+        try:
+            return read_index(path, columns)
+        except FileNotFoundError as error:
+            raise MissingInput("the store has no index", where=str(path), remedy="make the store again") from error
+        except (OSError, ValueError, KeyError) as error:  # pyarrow's errors are ValueErrors and KeyErrors
+            raise EmoprepError("the index cannot be read", where=str(path), got=str(error),
+                               remedy="make the store again") from error
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.manifest.facts)
+
+
+def is_store(path: Path) -> bool:
+    """Tell whether a folder is a finished store."""
+    return (path / MANIFEST).is_file()
+
+
+def open_store(path: Path) -> Store:
+    """Open a finished store."""
+    where = path / MANIFEST
+    try:
+        raw = where.read_bytes()
+    except OSError as error:
+        raise MissingInput("this is no store", where=str(path), expected=f"a folder with {MANIFEST}",
+                           remedy="a store that was interrupted has none: run its command again") from error
+    return Store(path, Manifest.from_bytes(raw, str(where)))
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Return the versions of emoprep and of the packages that decided the bytes."""
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("emoprep", *packages)}
