@@ -72,9 +72,13 @@ Events = Iterator[Picture | Sound]
 
 @dataclass
 class Clip:
-    """What one window holds: exact length, pictures (F of them, or none) and samples (or None)."""
+    """What one window holds: exact length, pictures (F of them, or none) and samples (or None).
+
+    `whole_seconds` is the length before it was truncated.
+    """
 
     seconds: Fraction = Fraction(0)
+    whole_seconds: Fraction = Fraction(0)
     pictures: list[np.ndarray] = field(default_factory=list)
     samples: np.ndarray | None = None
     flags: list[str] = field(default_factory=list)
@@ -148,7 +152,7 @@ def decode(path: str, windows: list[Window], recipe: Recipe, *, video: bool = Tr
 
 def _clip(window, reel, recipe, shown, sounds, source_end, sound_end, flags) -> Clip:
     length = source_end if window.end is None else window.end - reel.start
-    clip = Clip(flags=list(flags))
+    clip = Clip(whole_seconds=length, flags=list(flags))
     if recipe.truncate is not None and length > recipe.truncate:
         length = recipe.truncate
         clip.flags.append("truncated")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emoprep import __version__
 from emoprep.errors import EmoprepError, MissingInput
 from emoprep.labels import LabelScheme
 from emoprep.store.folder import INDEX, MANIFEST, fingerprint
@@ -126,4 +127,4 @@ def versions(*packages: str) -> dict[str, str]:
     """Return the versions of emoprep and of the packages that decided the bytes."""
     from importlib.metadata import version
 
-    return {name: version(name) for name in ("emoprep", *packages)}
+    return {"emoprep": __version__, **{name: version(name) for name in packages}}

@@ -1,0 +1,136 @@
+"""The dataset card: README.md of a store, for a person and, in its YAML head, for `datasets.load_dataset`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from emoprep.store.index import COLUMNS
+from emoprep.store.manifest import Manifest
+
+__all__ = ["card"]
+
+_TYPES = {"string": {"dtype": "string"}, "bool": {"dtype": "bool"}, "strings": {"list": "string"}}
+
+# How the media in `.json` were made; beside the index row (docs/store.md).
+MADE = {"size": {"dtype": "int32"}, "columns": {"dtype": "int32"}, "faces": {"list": {"list": "float32"}}}
+WORDS = {"list": [{"name": "word", "dtype": "string"}, {"name": "start", "dtype": "float64"},
+                  {"name": "end", "dtype": "float64"}]}
+
+
+def card(manifest: Manifest) -> bytes:
+    """Return the card of a store."""
+    head = {"license": "other", "pretty_name": f"{manifest.title} ({manifest.kind})",
+            "task_categories": ["audio-classification", "video-classification", "text-classification"]}
+    pieces = manifest.shards if manifest.kind == "shards" else manifest.tables
+    splits = list(dict.fromkeys(_prefix(piece["name"]) for piece in pieces))
+    if splits:
+        pattern = "{}-*.tar" if manifest.kind == "shards" else "{}.parquet"
+        head["configs"] = [{"config_name": "default", "data_files": [
+            {"split": split, "path": pattern.format(split)} for split in splits]}]
+        head["dataset_info"] = {"features": _features(manifest)}
+    # JSON is YAML, and quotes every name as it must be.
+    lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in head.items()]
+    return ("---\n" + "\n".join(lines) + "\n---\n\n" + _text(manifest)).encode()
+
+
+def _prefix(name: str) -> str:
+    return name.removesuffix(".parquet").rsplit("-", 1)[0] if name.endswith(".tar") else name.removesuffix(".parquet")
+
+
+def _row_features(manifest: Manifest) -> list[dict[str, Any]]:
+    types = {**COLUMNS, **manifest.annotation,
+             **{scheme.index_column: "int16" for scheme in manifest.schemes.values()}}
+    return [{"name": name, **_TYPES.get(kind, {"dtype": kind})} for name, kind in types.items()]
+
+
+def _features(manifest: Manifest) -> list[dict[str, Any]]:
+    row = _row_features(manifest)
+    if manifest.kind != "shards":
+        return row + [{"name": name, **_vector(modality)} for name, modality in manifest.modalities.items()]
+    made = [{"name": name, **kind} for name, kind in MADE.items()]
+    members = {"json": {"struct": row + made}, "txt": {"dtype": "string"}, "words.json": WORDS}
+    if "audio" in manifest.modalities:
+        # An Audio column could not be loaded without torchcodec; the text below says how to cast it.
+        members["flac"] = {"dtype": "binary"}
+    if "video" in manifest.modalities:
+        members["frames.jpg"] = {"dtype": "image"}
+    return [{"name": name, "dtype": "string"} for name in ("__key__", "__url__")] \
+        + [{"name": name, **members[name]} for name in sorted(members)]
+
+
+def _vector(modality: Mapping[str, Any]) -> dict[str, Any]:
+    vector = {"list": "float32", "length": modality["dim"]}
+    return vector if modality["clock"] == "utterance" else {"list": vector}
+
+
+def _text(manifest: Manifest) -> str:
+    counts = "\n".join(f"| {split} | {number} |" for split, number in manifest.counts.items())
+    skipped = ", ".join(f"{number} {reason}" for reason, number in manifest.skipped.items()) or "none"
+    settings = "\n".join(f"- `{name}`: {json.dumps(value, ensure_ascii=False)}"
+                         for name, value in manifest.facts["settings"].items())
+    notes = "".join(f"- {note}\n" for note in manifest.notes)
+    return f"""# {manifest.title}
+
+Made by `emoprep {manifest.facts["command"]}`: {_KINDS[manifest.kind]}
+
+| split | utterances annotated |
+|---|---|
+{counts}
+
+With media or features: {manifest.written}. Skipped: {skipped}. Every annotated utterance is a row of
+`utterances.parquet`, also those that were skipped (`skipped.jsonl` says why).
+
+## Settings
+
+{settings}
+
+{"## Notes" + chr(10) + chr(10) + notes if notes else ""}
+## Reading it
+
+```python
+{_LOADERS[manifest.kind]}
+```
+
+## Labels
+
+{_labels(manifest)}
+## Licence and citation
+
+{manifest.licence}
+
+```bibtex
+{manifest.citation}
+```
+"""
+
+
+_KINDS = {
+    "shards": "WebDataset shards with film strip, sound, text and annotation of each utterance.",
+    "features": "feature tables, one row an utterance and one column a modality.",
+    "annotation": "an index of annotated utterances without media.",
+}
+
+_LOADERS = {
+    "shards": """\
+import datasets, webdataset
+datasets.load_dataset("THIS_FOLDER", split="train", streaming=True)
+#   .cast_column("flac", datasets.Audio()) where torchcodec is installed
+webdataset.WebDataset("THIS_FOLDER/train-000000.tar", shardshuffle=False).decode("rgb8")
+# the frames of a sample, uint8 [F, size, size, 3]:
+# img.reshape(img.shape[0], -1, size, 3).swapaxes(0, 1).reshape(-1, size, size, 3)[:frames]""",
+    "features": """\
+import datasets, pandas
+datasets.load_dataset("THIS_FOLDER", split="train")
+pandas.read_parquet("THIS_FOLDER/train.parquet")""",
+    "annotation": """\
+import pandas
+pandas.read_parquet("THIS_FOLDER/utterances.parquet")""",
+}
+
+
+def _labels(manifest: Manifest) -> str:
+    return "".join(f"- `{scheme.index_column}` ({name}, {scheme.task}): "
+                   + ", ".join(f"{number} {label}" for number, label in enumerate(scheme.labels))
+                   + "; −100 outside the scheme\n" for name, scheme in manifest.schemes.items())
