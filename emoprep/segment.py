@@ -28,12 +28,10 @@ from emoprep.store.manifest import Manifest, open_store, versions
 from emoprep.store.shards import pack, sample_json, shard_name, write_shard
 from emoprep.utterance import Corpus, Skip, Utterance
 
-__all__ = ["SegmentPlan", "SegmentResult", "allowed_skips", "plan_segment", "segment"]
+__all__ = ["SegmentPlan", "SegmentResult", "allowed_skips", "estimated_bytes", "plan_segment", "segment"]
 
 # A clip whose length is off by more than this from the annotation is flagged; frames last 0.042 s.
 MISMATCH_FLAG_S = 0.1
-# Estimates for --dry-run, measured on MELD-like clips at the defaults.
-BYTES_PER_SECOND = {"video": 22_000, "audio": 18_000}
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ class SegmentResult:
     notes: tuple[str, ...] = ()
     without_media: tuple[str, ...] = ()
     fresh: bool = True
-    first_skips: tuple[Skip, ...] = field(default=())
+    skips: tuple[Skip, ...] = field(default=(), repr=False)
 
     def to_json(self) -> dict[str, Any]:
         return {"schema": "emoprep.segment/1", "corpus": self.corpus, "out": self.out, "written": self.written,
@@ -107,9 +105,6 @@ def plan_segment(source: Path, out: Path, *, corpus: str | None = None, options:
     if (source / "manifest.json").is_file():
         raise UsageError("IN is a store, and is segmented already", where=str(source),
                          expected="the folder of a raw corpus")
-    if recipe.size % 16 or not 16 <= recipe.size <= 2048:
-        raise UsageError("the strip's size must be a multiple of 16", where="--size", expected="16, 32 … 2048",
-                         got=str(recipe.size))
     module, read = open_corpus(source, corpus, options)
     if limit is not None:
         read = _limited(read, limit)
@@ -206,6 +201,15 @@ def _facts(source, read, chosen, recipe, exclude, **settings) -> dict[str, Any]:
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def estimated_bytes(plan: SegmentPlan) -> int:
+    """Return about how large the store will be; the picture's part grows with its area and the frame rate."""
+    recipe = plan.recipe
+    per_second = {"video": 22_000 * (recipe.size / 112) ** 2 * float(recipe.fps) / 10,
+                  "audio": 18_000 * recipe.sample_rate / 16_000, "text": 0}
+    overhead = 5_000  # annotation, and tar's blocks of 512 bytes
+    return round(plan.seconds * sum(per_second[name] for name in plan.modalities) + overhead * plan.utterances)
 
 
 def allowed_skips(text: str, utterances: int) -> float:
@@ -346,7 +350,7 @@ def _seal(plan: SegmentPlan, run: Run, notes: Iterable[dict], allowed: float, ma
     manifest = _manifest(plan, skips, shards, len(rows))
     write_bytes(run.out / CARD, card(manifest))
     run.seal(manifest.to_bytes())
-    return _result_of(manifest, run.out, plan, fresh=True, first_skips=tuple(skips[:3]))
+    return _result_of(manifest, run.out, plan, fresh=True, skips=tuple(skips))
 
 
 def _check_skips(skips: list[Skip], plan: SegmentPlan, allowed: float, max_skipped: str, out: Path) -> None:
@@ -389,7 +393,7 @@ def _notes(corpus: Corpus) -> list[str]:
 
 
 def _result_of(manifest: Manifest, out: Path, plan: SegmentPlan, *, fresh: bool = False,
-               first_skips: tuple[Skip, ...] = ()) -> SegmentResult:
+               skips: tuple[Skip, ...] = ()) -> SegmentResult:
     return SegmentResult(manifest.corpus, str(out), manifest.written, dict(manifest.skipped),
                          [shard["name"] for shard in manifest.shards], tuple(manifest.notes),
-                         plan.corpus.bare_splits, fresh, first_skips)
+                         plan.corpus.bare_splits, fresh, skips)

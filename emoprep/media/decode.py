@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from emoprep.errors import UsageError
 from emoprep.media.clock import HALF, frame_count, frames_before, sample_count
 
-__all__ = ["DECODERS", "Clip", "DecodeFailure", "Recipe", "Window", "decode"]
+__all__ = ["DECODERS", "Clip", "DecodeFailure", "Recipe", "Window", "decode", "make_recipe"]
 
 DECODERS = {"pyav": "emoprep.media.pyav", "ffmpeg": "emoprep.media.ffmpeg"}
 
@@ -47,6 +48,43 @@ class Recipe:
     truncate: Fraction | None = None
     decoder: str = "pyav"
     hwaccel: str | None = None
+
+
+FITS = ("stretch", "pad", "crop")
+DOWNMIXES = ("mix", "centre", "first")
+
+
+def make_recipe(*, fps: str = "10", truncate: str | None = None, **settings: Any) -> Recipe:
+    """Return the recipe that the command line describes; times and rates are read exactly.
+
+    >>> make_recipe(fps="24000/1001").fps
+    Fraction(24000, 1001)
+    """
+    recipe = Recipe(fps=_positive(fps, "--fps", 1000),
+                    truncate=None if truncate is None else _positive(truncate, "--truncate-seconds", 1_000_000),
+                    **settings)
+    for option, value, known in (("--fit", recipe.fit, FITS), ("--downmix", recipe.downmix, DOWNMIXES),
+                                 ("--decoder", recipe.decoder, tuple(DECODERS))):
+        if value not in known:
+            raise UsageError("not known", where=option, expected=" or ".join(known), got=value)
+    if recipe.size % 16 or not 16 <= recipe.size <= 2048:
+        raise UsageError("not possible", where="--size", expected="a multiple of 16 from 16 to 2048",
+                         got=str(recipe.size))
+    if recipe.hwaccel and recipe.decoder != "ffmpeg":
+        raise UsageError("only the ffmpeg program decodes with hardware", where="--hwaccel",
+                         remedy="add --decoder ffmpeg")
+    return recipe
+
+
+def _positive(text: str, option: str, most: int) -> Fraction:
+    try:
+        value = Fraction(text)
+        if not 0 < value <= most:
+            raise ValueError
+    except (ValueError, ZeroDivisionError) as error:
+        raise UsageError("cannot be read", where=option, expected=f"a number above 0, at most {most}",
+                         got=text) from error
+    return value
 
 
 class Picture(NamedTuple):

@@ -1,0 +1,66 @@
+"""The only place where an expected failure becomes one line and an exit code."""
+
+import json
+import os
+import signal
+import sys
+
+from emoprep.errors import EmoprepError
+
+INTERRUPTED, TERMINATED, USAGE = 130, 143, 2
+
+
+class _Terminated(BaseException):
+    """SIGTERM, as an exception, so that drafts are removed and workers dismissed on the way out."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    import typer
+
+    from emoprep.cli import app
+
+    arguments = sys.argv[1:] if arguments is None else arguments
+    signal.signal(signal.SIGTERM, _raise_terminated)
+    usage_error = typer.BadParameter.__base__  # typer brings its own click, so the class is reached through it
+    try:
+        return app(arguments, standalone_mode=False, prog_name="emoprep") or 0
+    except EmoprepError as error:
+        return _fail(str(error), error.exit_code, arguments)
+    except usage_error as error:
+        return _fail(_usage(error), USAGE, arguments)
+    except typer.Exit as stop:
+        return stop.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted; finished pieces are kept: run the same command again to go on", INTERRUPTED,
+                     arguments)
+    except _Terminated:
+        return _fail("terminated; finished pieces are kept: run the same command again to go on", TERMINATED,
+                     arguments)
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`); nothing can be told it any more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _raise_terminated(number, frame):
+    raise _Terminated
+
+
+def _usage(error) -> str:
+    """Return typer's words with the command they are about."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "emoprep"
+    return f"{' '.join(error.format_message().split())}; see {path} --help"
+
+
+def _fail(message: str, code: int, arguments: list[str]) -> int:
+    if "--json" in arguments:
+        print(json.dumps({"schema": "emoprep.error/1", "error": message, "exit_code": code},  # noqa: T201
+                         ensure_ascii=False))
+    print(f"emoprep: {message}", file=sys.stderr)  # noqa: T201
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

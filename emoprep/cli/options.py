@@ -1,0 +1,101 @@
+"""Options that several commands share, `emoprep.toml`, and the options that corpora bring along."""
+
+import functools
+import inspect
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from emoprep.errors import MissingInput, UsageError
+
+SETTINGS = Path("emoprep.toml")
+
+
+def _read_settings(context: typer.Context, given: Path | None) -> Path | None:
+    """Make the command's table of emoprep.toml its defaults; the command line wins."""
+    path = given or (SETTINGS if SETTINGS.is_file() else None)
+    if path is None or context.resilient_parsing:
+        return given
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MissingInput("the settings cannot be read", where=str(path), got=error.strerror or "") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError("the settings are no TOML", where=str(path), got=str(error)) from error
+    commands = context.parent.command.commands
+    for name, table in tables.items():
+        known = {spelling for parameter in commands[name].params for spelling in _spellings(parameter)} \
+            if name in commands else set()
+        if not isinstance(table, dict) or name not in commands:
+            raise UsageError("this table is no command", where=str(path), got=f"[{name}]",
+                             expected=", ".join(f"[{command}]" for command in commands))
+        unknown = sorted(set(table) - known)
+        if unknown:
+            raise UsageError("the command has no such option", where=f"{path} [{name}]", got=", ".join(unknown),
+                             expected=", ".join(sorted(known)))
+    names = {spelling: parameter.name for parameter in context.command.params for spelling in _spellings(parameter)}
+    context.default_map = {names[key]: value for key, value in tables.get(context.info_name, {}).items()}
+    return given
+
+
+def _spellings(parameter) -> list[str]:
+    """Return how an option may be written in emoprep.toml: its long name, with - or _."""
+    if parameter.param_type_name != "option" or parameter.name in ("config", "help"):
+        return []
+    longs = [flag[2:] for flag in parameter.opts if flag.startswith("--")]
+    return longs + [flag.replace("-", "_") for flag in longs]
+
+
+Config = Annotated[Optional[Path], typer.Option(  # noqa: UP045 - typer wants Optional under eval_str
+    "--config", metavar="FILE", is_eager=True, callback=_read_settings,
+    help="Settings file; emoprep.toml in the working folder is read unasked.")]
+In = Annotated[Path, typer.Argument(metavar="IN", show_default=False,
+                                    help="A raw corpus, or a store (a folder with manifest.json).")]
+Out = Annotated[Path, typer.Argument(metavar="OUT", show_default=False, help="The folder to make.")]
+Corpus = Annotated[Optional[str], typer.Option(  # noqa: UP045
+    "--corpus", metavar="NAME", help="The corpus, where its folder's layout leaves doubt: meld.")]
+Labels = Annotated[Optional[str], typer.Option(  # noqa: UP045
+    "--labels", metavar="NAME", help="Label scheme: meld-7 (default), meld-3, or a .toml file of your own.")]
+Jobs = Annotated[Optional[int], typer.Option(  # noqa: UP045
+    "-j", "--jobs", min=1, help="Processes.  [default: the cores at hand]")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No notes and no progress.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="More notes: every skip, every decision.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Start anew where OUT holds another run.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and write nothing.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of all that is drawn; recorded.")]
+
+
+def jobs_or_cores(jobs: int | None) -> int:
+    from emoprep.engine import cores
+
+    return jobs or cores()
+
+
+def with_corpus_options(command):
+    """Give a command the options that corpora bring along (MELD's --twins), as its argument `options`."""
+    from emoprep.contracts import modules
+
+    signature = inspect.signature(command)
+    found = {name: (module.NAME, option) for module in modules("corpora").values()
+             for name, option in module.OPTIONS.items()}
+
+    @functools.wraps(command)
+    def wrapped(**values: Any):
+        options = {name: value for name in found if (value := values.pop(name.replace("-", "_"))) is not None}
+        return command(**values, options=options)
+
+    kept = [parameter for name, parameter in signature.parameters.items() if name != "options"]
+    added = [inspect.Parameter(
+        name.replace("-", "_"), inspect.Parameter.KEYWORD_ONLY, default=None,
+        annotation=Annotated[Optional[str], typer.Option(  # noqa: UP045
+            f"--{name}", metavar="|".join(option.choices),
+            help=f"{corpus.upper()}: {option.help}.  [default: {option.default}]")])
+        for name, (corpus, option) in found.items()]
+    wrapped.__signature__ = signature.replace(parameters=[
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in kept] + added)
+    wrapped.__annotations__ = {parameter.name: parameter.annotation
+                               for parameter in wrapped.__signature__.parameters.values()}
+    return wrapped

@@ -1,0 +1,8 @@
+"""Results → tables for a person, JSON for a program; a file a command.
+
+Results go to stdout; progress and notes go to stderr.
+"""
+
+from emoprep.report.terminal import Terminal
+
+__all__ = ["Terminal"]
