@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from emoprep.utterance import Corpus, Sample
 
 __all__ = ["CorpusModule", "Decision", "ExtractorModule", "Fitted", "Modality", "Option", "Problem",
-           "StrategyModule", "find", "modules"]
+           "StrategyModule", "check_pool", "find", "find_extractor", "modules"]
 
 
 # --------------------------------------------------------------------------------------------- corpora
@@ -173,12 +173,18 @@ class ExtractorModule(Protocol):
 def modules(folder: str) -> dict[str, ModuleType]:
     """Return the modules of `emoprep/<folder>` by their NAME, in alphabetical order of their files.
 
+    Extractors are known by "MODALITY/NAME", since one name may stand for several modalities (`hf:`).
+
     >>> sorted(modules("corpora"))
     ['meld']
+    >>> [name for name, module in modules("extractors").items() if module.DEFAULT]
+    ['audio/mfcc', 'video/strip', 'text/tfidf']
     """
     package = importlib.import_module(f"emoprep.{folder}")
-    found = (importlib.import_module(f"emoprep.{folder}.{entry.name}")
-             for entry in pkgutil.iter_modules(package.__path__))
+    found = [importlib.import_module(f"emoprep.{folder}.{entry.name}")
+             for entry in pkgutil.iter_modules(package.__path__)]
+    if folder == "extractors":
+        return {f"{module.MODALITY}/{module.NAME}": module for module in found}
     return {module.NAME: module for module in found}
 
 
@@ -188,3 +194,35 @@ def find(folder: str, name: str, option: str) -> ModuleType:
     if name not in known:
         raise UsageError("not known", where=option, expected=" or ".join(sorted(known)), got=name)
     return known[name]
+
+
+def find_extractor(modality: str, text: str) -> tuple[ModuleType, str | None]:
+    """Return the extractor that `--audio`, `--video` or `--text` names, and its argument.
+
+    >>> module, argument = find_extractor("text", "hf:models/minilm")
+    >>> module.MODALITY, module.NAME, argument
+    ('text', 'hf:', 'models/minilm')
+    >>> find_extractor("audio", "mfcc")[1] is None
+    True
+    """
+    name, colon, argument = text.partition(":")
+    extractors = modules("extractors").values()
+    known = {module.NAME: module for module in extractors if modality == module.MODALITY}
+    module = known.get(name + colon)
+    if module is None or (colon and not argument):
+        listed = sorted(name + "PATH" if name.endswith(":") else name for name in known)
+        raise UsageError("no such extractor", where=f"--{modality}", expected=" or ".join(listed) or "none",
+                         got=repr(text))
+    return module, argument or None
+
+
+def check_pool(extractor: str, pools: tuple[str, ...], pool: str) -> str:
+    """Return `pool` if the extractor knows it, else raise.
+
+    >>> check_pool("mfcc", ("mean", "none"), "none")
+    'none'
+    """
+    if pool not in pools:
+        raise UsageError(f"{extractor} cannot pool like this", where="--pool", expected=" or ".join(pools),
+                         got=repr(pool))
+    return pool

@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from emoprep import engine
-from emoprep.corpora import open_corpus
+from emoprep.corpora import annotation_digests, open_corpus
 from emoprep.errors import MissingInput, TooManySkipped, UsageError
 from emoprep.media.decode import Clip, DecodeFailure, Recipe, Window, decode
 from emoprep.store.card import card
@@ -193,14 +193,10 @@ def _facts(source, read, chosen, recipe, exclude, **settings) -> dict[str, Any]:
     return {
         "command": "segment",
         "settings": {"corpus": read.name, **read.settings, **recipe_settings, **settings,
-                     "exclude": _sha256(exclude) if exclude else None},
-        "inputs": {"annotation": {name: _sha256(source / name) for name in read.annotation_files},
+                     "exclude": hashlib.sha256(exclude.read_bytes()).hexdigest() if exclude else None},
+        "inputs": {"annotation": annotation_digests(read),
                    "media": {"files": files, "bytes": total, "sha256": media.hexdigest()}},
     }
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def estimated_bytes(plan: SegmentPlan) -> int:

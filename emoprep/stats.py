@@ -62,7 +62,7 @@ def measure(counts: Mapping[str, float]) -> Skew:
 
     >>> skew = measure({"neutral": 4710, "fear": 268})
     >>> round(skew.imbalance_ratio, 2), round(skew.evenness, 4), skew.lacks["fear"]
-    (17.57, 0.3022, 4442)
+    (17.57, 0.3025, 4442)
     """
     total, largest, smallest = sum(counts.values()), max(counts.values()), min(counts.values())
     shares = {name: count / total if total else 0.0 for name, count in counts.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -10,7 +11,7 @@ from emoprep.contracts import find, modules
 from emoprep.errors import MissingInput, UsageError
 from emoprep.utterance import Corpus
 
-__all__ = ["open_corpus", "recognise"]
+__all__ = ["annotation_digests", "open_corpus", "recognise"]
 
 
 def recognise(source: Path, name: str | None = None) -> ModuleType:
@@ -55,3 +56,8 @@ def open_corpus(source: Path, name: str | None = None, options: Mapping[str, str
     except OSError as error:
         raise MissingInput("IN cannot be read", where=str(error.filename or source),
                            got=error.strerror or str(error)) from error
+
+
+def annotation_digests(corpus: Corpus) -> dict[str, str]:
+    """Return the sha256 of each annotation file, by its path below the corpus: part of a fingerprint."""
+    return {name: hashlib.sha256((corpus.root / name).read_bytes()).hexdigest() for name in corpus.annotation_files}

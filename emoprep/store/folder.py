@@ -18,7 +18,7 @@ from typing import Any
 
 from emoprep.errors import EmoprepError, UsageError
 
-__all__ = ["CARD", "INDEX", "MANIFEST", "SKIPPED", "Run", "canonical_json", "draft", "fingerprint", "start_run",
+__all__ = ["CARD", "INDEX", "MANIFEST", "SKIPPED", "Run", "canonical_json", "draft", "fingerprint", "holds", "start_run",
            "write_bytes"]
 
 MANIFEST = "manifest.json"
@@ -118,6 +118,12 @@ class Run:
         """Write the manifest, the last file of a store, and clear the workshop."""
         write_bytes(self.out / MANIFEST, manifest)
         shutil.rmtree(self.out / STATE, ignore_errors=True)
+
+
+def holds(out: Path, facts: Mapping[str, Any]) -> bool:
+    """Tell whether OUT is complete and holds the run that `facts` describe."""
+    earlier = _earlier(out) if (out / MANIFEST).is_file() else None
+    return earlier is not None and earlier["fingerprint"] == fingerprint(facts)
 
 
 @contextlib.contextmanager

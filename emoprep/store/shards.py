@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -14,9 +15,10 @@ from emoprep.errors import EmoprepError, MissingInput
 from emoprep.store.folder import draft
 from emoprep.utterance import check_key
 
-__all__ = ["pack", "read_shard", "sample_json", "shard_name", "write_shard"]
+__all__ = ["SampleReader", "pack", "read_shard", "sample_json", "shard_name", "write_shard"]
 
 MAX_MEMBER_BYTES = 1 << 30  # a tar header may claim anything
+MAX_OPEN_SHARDS = 500  # below the usual limit of 1,024 open files
 
 
 class _HashingFile:
@@ -112,6 +114,45 @@ def read_shard(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
                            remedy="make the store again") from error
     if key is not None:
         yield key, sample
+
+
+class SampleReader:
+    """Samples of several shards by key, in any order; only the headers are read ahead."""
+
+    def __init__(self):
+        self.files: dict[Path, Any] = {}
+        self.places: dict[Path, dict[str, list[tuple[str, int, int]]]] = {}
+
+    def read(self, path: Path, key: str) -> dict[str, bytes]:
+        """Return {member: bytes} of one sample of a shard."""
+        if path not in self.places:
+            self._list(path)
+        try:
+            members = self.places[path][key]
+        except KeyError:
+            raise EmoprepError("a sample of the index is missing", where=f"{path} {key}",
+                               remedy="make the store again") from None
+        return {member: os.pread(self.files[path].fileno(), size, offset) for member, offset, size in members}
+
+    def _list(self, path: Path) -> None:
+        places: dict[str, list[tuple[str, int, int]]] = {}
+        try:
+            if len(self.files) >= MAX_OPEN_SHARDS:
+                oldest = next(iter(self.files))
+                self.files.pop(oldest).close()
+                self.places.pop(oldest)
+            with tarfile.open(path, "r:") as tar:
+                for entry in tar:
+                    if entry.isreg() and "." in entry.name and "/" not in entry.name:
+                        key, _, member = entry.name.partition(".")
+                        places.setdefault(key, []).append((member, entry.offset_data, entry.size))
+            self.files[path], self.places[path] = path.open("rb"), places
+        except FileNotFoundError as error:
+            raise MissingInput("a shard of the store is missing", where=str(path),
+                               remedy="make the store again") from error
+        except (tarfile.TarError, OSError) as error:
+            raise EmoprepError("a shard cannot be read", where=str(path), got=str(error),
+                               remedy="make the store again") from error
 
 
 def sample_json(row: Mapping[str, Any], **made: Any) -> bytes:

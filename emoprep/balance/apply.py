@@ -1,0 +1,297 @@
+"""A plan carried out: train written anew where it changes, everything else taken over as it is."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from emoprep import engine
+from emoprep.balance.plan import BalancePlan
+from emoprep.contracts import Modality
+from emoprep.errors import UsageError
+from emoprep.interpolate import made_features, unit_modalities
+from emoprep.store.card import card
+from emoprep.store.folder import CARD, INDEX, Run, draft, start_run, write_bytes
+from emoprep.store.manifest import versions
+from emoprep.store.shards import SampleReader, pack, shard_name, write_shard
+from emoprep.store.tables import GROUP_ROWS, file_facts, has_column, write_table
+
+if TYPE_CHECKING:
+    import pyarrow
+
+__all__ = ["apply"]
+
+
+def apply(plan: BalancePlan, out: Path, *, jobs: int = 1, overwrite: bool = False,
+          progress: Callable[[int, int], None] = lambda done, skipped: None) -> bool:
+    """Write the balanced store; return False where it was complete already."""
+    if plan.source.kind == "annotation" and plan.makes != "nothing" and len(plan.decision.base):
+        raise UsageError(f"{plan.strategy} makes items, and IN has no media to make them of",
+                         where=f"--strategy {plan.strategy}",
+                         remedy="run `emoprep segment` first and balance its store, or --dry-run for the counts")
+    with start_run(out, plan.facts, overwrite=overwrite) as run:
+        if run.complete:
+            return False
+        train = _train_index(plan)
+        write = {"features": _write_tables, "shards": _write_shards, "annotation": _write_nothing}
+        train, pieces = write[plan.source.kind](plan, run, train, jobs, progress)
+        _seal(plan, run, train, pieces)
+        return True
+
+
+# ------------------------------------------------------------------------------------------- the index
+
+def _train_index(plan: BalancePlan) -> pyarrow.Table:
+    """Return the index rows of the new train split, in order: a made row is its base's with another name."""
+    import pyarrow
+
+    train, items = plan.source.rows("train"), plan.items
+    staying = items.staying
+    rows, made = items.row[staying], items.made[staying]
+    table = train.take(pyarrow.array(rows))
+    is_made = made >= 0
+    if not is_made.any() and len(staying) == train.num_rows:
+        return _set(table, "loss_mask", items.loss_mask[staying])
+    keys = [items.key[at] for at in staying]
+    dialogues, groups, flags = (train.column(name).to_pylist() for name in ("dialogue", "groups", "flags"))
+    synthetic = np.array([items.op[at] == "interpolate" for at in staying])
+    parents = [_groups(plan, groups, row, number) for row, number in zip(rows, made, strict=True)]
+    columns = {
+        "key": keys,
+        # A made utterance is a dialogue of its own, so that (dialogue, turn) stays unique.
+        "dialogue": [key if new else dialogues[row] for key, new, row in zip(keys, is_made, rows, strict=True)],
+        "groups": parents,
+        "flags": [flags[row] + ["feature-only"] if new else flags[row]
+                  for new, row in zip(synthetic, rows, strict=True)],
+        "op": [items.op[at] if items.op[at] not in ("keep", "mask") else "keep" for at in staying],
+        "base": [plan.keys[row] if new else None for new, row in zip(is_made, rows, strict=True)],
+        "loss_mask": items.loss_mask[staying],
+    }
+    for name, values in columns.items():
+        table = _set(table, name, values)
+    return _set(table, "turn", _dense_turns(table.column("dialogue").to_pylist()))
+
+
+def _groups(plan, groups, row, number) -> list[str]:
+    """Return the dialogues of all parents: grouped validation must keep a made row away from each of them."""
+    neighbor = plan.decision.neighbor[number] if number >= 0 else -1
+    return sorted({*groups[row], *(groups[neighbor] if neighbor >= 0 else ())})
+
+
+def _dense_turns(dialogues: list[str]) -> list[int]:
+    """Count turns within each dialogue; the rows of a dialogue lie together and in order."""
+    return [turn for _, group in itertools.groupby(dialogues) for turn, _ in enumerate(group)]
+
+
+def _set(table: pyarrow.Table, name: str, values: Any) -> pyarrow.Table:
+    import pyarrow
+
+    at = table.column_names.index(name)
+    return table.set_column(at, table.schema.field(at), pyarrow.array(values, table.schema.field(at).type))
+
+
+# -------------------------------------------------------------------------------------- feature tables
+
+def _write_tables(plan: BalancePlan, run: Run, train: pyarrow.Table, jobs: int, progress):
+    tables = []
+    for facts in plan.source.manifest.tables:
+        path = run.out / facts["name"]
+        if facts["split"] == "train" and not _unchanged(plan):
+            pieces = _table_pieces(plan, train, progress)
+            present: dict[str, list[np.ndarray]] = {}
+            tables.append(write_table(path, _noting(pieces, present)))
+            for name, found in present.items():
+                train = _set(train, has_column(name), np.concatenate(found))
+        else:
+            take_over(plan.source.store.path / facts["name"], path)
+            tables.append(file_facts(path, facts["utterances"]))
+    take_over(plan.source.store.path / "scaler.npz", run.out / "scaler.npz")
+    return train, {"tables": tables}
+
+
+def _noting(pieces, present):
+    for index, features in pieces:
+        for name, modality in features.items():
+            present.setdefault(name, []).append(modality.present)
+            index = _set(index, has_column(name), modality.present)
+        yield index, features
+
+
+def _table_pieces(plan: BalancePlan, train: pyarrow.Table, progress
+                  ) -> Iterator[tuple[pyarrow.Table, dict[str, Modality]]]:
+    """Yield 500 rows at a time, so that the made vectors never lie in memory all at once."""
+    items, staying = plan.items, plan.items.staying
+    unit = unit_modalities(plan.features, plan.renorm) if plan.features else frozenset()
+    features = plan.features if plan.features is not None else plan.source.features()
+    decision = plan.decision
+    for start in range(0, len(staying), GROUP_ROWS):
+        some = staying[start:start + GROUP_ROWS]
+        row, made = items.row[some], items.made[some]
+        is_made = made >= 0
+        # A row that stays is an item without a neighbour: a copy of itself.
+        neighbor, lam = np.full(len(some), -1), np.full(len(some), np.nan)
+        neighbor[is_made], lam[is_made] = decision.neighbor[made[is_made]], decision.lam[made[is_made]]
+        yield (train.slice(start, len(some)),
+               made_features(features, row, neighbor, lam, seconds=plan.seconds, unit=unit))
+        progress(len(some), 0)
+
+
+def _unchanged(plan: BalancePlan) -> bool:
+    """Tell whether train stays as it is, so that its files can be taken over."""
+    return (not len(plan.decision.base) and all(op == "keep" for op in plan.items.op) and not plan.imputed)
+
+
+def take_over(source: Path, target: Path) -> None:
+    """Hard-link a file that does not change; copy it where the disk does not allow that."""
+    with draft(target) as sketch:
+        try:
+            os.link(source, sketch)
+        except OSError:
+            shutil.copyfile(source, sketch)
+
+
+# ---------------------------------------------------------------------------------------------- shards
+
+@dataclass(frozen=True)
+class CopyTask:
+    """A train shard to write: each item's new index row, and the sample that its media come from."""
+
+    name: str
+    out: str
+    items: tuple[tuple[dict[str, Any], str, str], ...]  # row, source shard, source key
+
+    def __str__(self):
+        return self.name
+
+
+_reader: list[SampleReader] = []  # one a worker: listing the shards again for each task would take longer
+
+
+def copy_shard(task: CopyTask) -> dict[str, Any]:
+    """Write one shard of samples of other shards under new rows. Runs in a worker."""
+    if not _reader:
+        _reader.append(SampleReader())
+
+    def samples():
+        for row, shard, key in task.items:
+            members = _reader[0].read(Path(shard), key)
+            made = {name: value for name, value in json.loads(members["json"]).items() if name not in row}
+            members["json"] = json.dumps({**row, **made}, ensure_ascii=False, separators=(",", ":")).encode()
+            yield row["key"], members
+    shard = write_shard(Path(task.out, task.name), samples())
+    Run(Path(task.out), complete=False).finish(task.name, {"shard": shard, "files": {task.name: shard["size"]}})
+    return shard
+
+
+def _write_shards(plan: BalancePlan, run: Run, train: pyarrow.Table, jobs: int, progress):
+    store, shards = plan.source.store, []
+    kept = [facts for facts in plan.source.manifest.shards if facts["split"] != "train" or _unchanged(plan)]
+    if not _unchanged(plan):
+        train, tasks = _copy_tasks(plan, run, train)
+        notes = {task.name: note["shard"] for task in tasks if (note := run.finished(task.name)) is not None}
+        missing = [task for task in tasks if task.name not in notes]
+        for number, shard in engine.run(copy_shard, missing, jobs=jobs, preload=("emoprep.balance.apply",
+                                                                                 "webdataset.writer")):
+            notes[missing[number].name] = shard
+            progress(shard["utterances"], 0)
+        shards = [{**notes[task.name], "split": "train"} for task in tasks]
+    renamed = {}
+    for facts in kept:
+        name = _place_shard(plan, store.path / facts["name"], run.out)
+        renamed[facts["name"]] = name
+        shards.append({**facts, "name": name})
+    return train, {"shards": shards, "renamed": renamed}
+
+
+def _place_shard(plan: BalancePlan, source: Path, out: Path) -> str:
+    """Put an unchanged shard into OUT and return its name there.
+
+    Where the disk allows no hard link, what makes no media copies none either: the index points to IN.
+    """
+    if plan.makes == "nothing" and source.stat().st_dev != out.stat().st_dev:
+        return os.path.relpath(source, out)
+    take_over(source, out / source.name)
+    return source.name
+
+
+def _copy_tasks(plan: BalancePlan, run: Run, train: pyarrow.Table) -> tuple[pyarrow.Table, list[CopyTask]]:
+    aim = plan.source.manifest.facts["settings"].get("shard_utterances", 100)
+    source = plan.source.rows("train")
+    old_shard, rows = source.column("shard").to_pylist(), plan.items.row[plan.items.staying]
+    with_sample = [old_shard[row] is not None for row in rows]
+    # Utterances without a sample stay in the index and in no shard.
+    dialogues = [list(group) for _, group in itertools.groupby(range(len(rows)), train.column("dialogue").to_pylist()
+                                                               .__getitem__)]
+    blocks = [[at for at in dialogue if with_sample[at]] for dialogue in dialogues]
+    blocks = [block for block in blocks if block]
+    shard_of: dict[int, str] = {}
+    for number, members in enumerate(pack(map(len, blocks), aim)):
+        shard_of.update((at, shard_name("train", number)) for member in members for at in blocks[member])
+    train = _set(train, "shard", [shard_of.get(at) for at in range(len(rows))])
+    new_rows, base = train.to_pylist(), source.column("key").to_pylist()
+    tasks = []
+    for name, group in itertools.groupby(shard_of, shard_of.__getitem__):
+        items = tuple((new_rows[at], str(plan.source.store.path / old_shard[rows[at]]), base[rows[at]])
+                      for at in group)
+        tasks.append(CopyTask(name, str(run.out), items))
+    return train, tasks
+
+
+def _write_nothing(plan: BalancePlan, run: Run, train: pyarrow.Table, jobs: int, progress):
+    return train, {}
+
+
+# --------------------------------------------------------------------------------------------- sealing
+
+def _seal(plan: BalancePlan, run: Run, train: pyarrow.Table, pieces: dict[str, Any]) -> None:
+    import pyarrow
+    import pyarrow.compute as compute
+    from pyarrow import parquet
+
+    source = plan.source
+    rest = source.index.filter(compute.not_equal(source.index.column("split"), "train"))
+    index = pyarrow.concat_tables([train, rest])
+    renamed = pieces.get("renamed", {})
+    if renamed:
+        index = _set(index, "shard", [renamed.get(name, name) for name in index.column("shard").to_pylist()])
+    with draft(run.out / INDEX) as sketch:
+        parquet.write_table(index, sketch)
+    with draft(run.out / "plan.parquet") as sketch:
+        parquet.write_table(plan.table(), sketch)
+    _write_weights(plan, run.out)
+    counts = {**source.manifest.counts, "train": train.num_rows}
+    packages = ("numpy", "pyarrow", *(("scikit-learn",) if plan.makes == "vectors" else ()))
+    manifest = replace(
+        source.manifest, facts=plan.facts, counts=counts, written=_written(index, pieces, source.kind),
+        shards=pieces.get("shards", []), tables=pieces.get("tables", []), versions=versions(*packages),
+        balance={name: value for name, value in plan.to_json().items() if name not in ("schema", "notes")},
+        notes=list(plan.notes))
+    write_bytes(run.out / CARD, card(manifest))
+    run.seal(manifest.to_bytes())
+
+
+def _written(index: pyarrow.Table, pieces: dict[str, Any], kind: str) -> int:
+    if kind == "features":
+        return index.num_rows
+    return sum(facts["utterances"] for facts in pieces.get("shards", ()))
+
+
+def _write_weights(plan: BalancePlan, out: Path) -> None:
+    """Write class_weights.json and .npy: of the counts after the plan, so that no skew is corrected twice."""
+    resampled = plan.before != plan.after
+    document = {**plan.weights.to_json(task=plan.scheme.task, counts_source=f"plan:{plan.strategy}" if resampled
+                                       else "original"),
+                "corpus": plan.source.manifest.corpus, "label_scheme": plan.scheme.name, "seed": plan.seed}
+    write_bytes(out / "class_weights.json", (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode())
+    with draft(out / "class_weights.npy") as sketch, sketch.open("wb") as file:
+        np.save(file, plan.weights.to_array())
+
+

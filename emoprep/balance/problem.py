@@ -1,0 +1,71 @@
+"""What is to be balanced: the train rows of a store or of a raw corpus, and their features where needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emoprep.contracts import Modality
+from emoprep.corpora import annotation_digests, open_corpus
+from emoprep.errors import UsageError
+from emoprep.store.index import index_row, schema
+from emoprep.store.manifest import Manifest, Store, is_store, open_store
+from emoprep.store.tables import read_table
+
+if TYPE_CHECKING:
+    import pyarrow
+
+__all__ = ["Input", "open_input"]
+
+
+@dataclass(frozen=True)
+class Input:
+    """IN: its manifest, its index (all splits, in order) and, for a store, where it lies."""
+
+    manifest: Manifest
+    index: pyarrow.Table
+    store: Store | None
+    inputs: Mapping[str, Any]
+
+    @property
+    def kind(self) -> str:
+        return self.manifest.kind
+
+    def rows(self, split: str) -> pyarrow.Table:
+        import pyarrow.compute as compute
+
+        return self.index.filter(compute.equal(self.index.column("split"), split))
+
+    def features(self) -> dict[str, Modality]:
+        """Return the features of the train rows, in the order of `rows("train")`."""
+        _, features = read_table(self.store.path / "train.parquet", self.manifest.modalities)
+        return features
+
+
+def open_input(source: Path, *, corpus: str | None = None, options: Mapping[str, str] | None = None) -> Input:
+    """Open a finished store, or read the annotation of a raw corpus (its media are not needed to decide)."""
+    if is_store(source):
+        store = open_store(source)
+        if corpus is not None and corpus != store.manifest.corpus:
+            raise UsageError("the store is of another corpus", where="--corpus", expected=store.manifest.corpus,
+                             got=corpus)
+        if options:
+            raise UsageError("IN is a store, and cut already", where=f"--{next(iter(options))}",
+                             remedy="give this option to `emoprep segment`")
+        return Input(store.manifest, store.index(), store, {"store": store.fingerprint})
+    module, read = open_corpus(source, corpus, options)
+    import pyarrow
+
+    rows = [index_row(utterance, module.SCHEMES) for utterance in read.utterances]
+    counts = {split: sum(row["split"] == split for row in rows)
+              for split in dict.fromkeys(row["split"] for row in rows)}
+    manifest = Manifest(
+        corpus=module.NAME, title=module.TITLE, kind="annotation",
+        facts={"command": "annotation", "settings": dict(read.settings), "inputs": {}}, counts=counts, written=0,
+        modalities={}, schemes={scheme.name: scheme for scheme in module.SCHEMES}, annotation=module.ANNOTATION,
+        citation=module.CITATION, licence=module.LICENCE, notes=list(read.notes))
+    index = pyarrow.Table.from_pylist(rows, schema=schema(module.ANNOTATION, module.SCHEMES))
+    return Input(manifest, index, None,
+                 {"annotation": annotation_digests(read)})

@@ -1,0 +1,26 @@
+"""`emoprep demo`."""
+
+import typer
+
+from emoprep.cli import options as shared
+
+
+def register(app: typer.Typer) -> None:
+    app.command("demo")(demo)
+
+
+def demo(out: shared.Out, *, seed: shared.Seed = 0, jobs: shared.Jobs = None, overwrite: shared.Overwrite = False,
+         json: shared.Json = False, quiet: shared.Quiet = False, verbose: shared.Verbose = False,
+         config: shared.Config = None) -> None:
+    """Make a small corpus in MELD's layout and run segment, stats, features and balance on it.
+
+    Example: emoprep demo demo-out
+    """
+    from emoprep.demo import demo
+    from emoprep.report import Terminal
+    from emoprep.report import demo as report
+
+    terminal = Terminal(json=json, quiet=quiet, verbose=verbose)
+    results = demo(out, seed=seed, jobs=shared.jobs_or_cores(jobs), overwrite=overwrite,
+                   show=lambda command, result: report.show_step(terminal, command, result))
+    report.show_end(terminal, out, results)

@@ -1,0 +1,74 @@
+"""`emoprep features`."""
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from emoprep.cli import options as shared
+from emoprep.errors import UsageError
+
+
+def register(app: typer.Typer) -> None:
+    app.command("features")(features)
+
+
+def features(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A store of shards.")], out: shared.Out, *,
+    audio: Annotated[Optional[str], typer.Option(  # noqa: UP045
+        metavar="NAME", help="mfcc, hf:DIR (a local Hugging Face folder) or none.  [default: mfcc]")] = None,
+    video: Annotated[Optional[str], typer.Option(  # noqa: UP045
+        metavar="NAME", help="strip, onnx:FILE or none.  [default: strip]")] = None,
+    text: Annotated[Optional[str], typer.Option(  # noqa: UP045
+        metavar="NAME", help="tfidf, hf:DIR or none.  [default: tfidf]")] = None,
+    add: Annotated[Optional[list[str]], typer.Option(  # noqa: UP045
+        metavar="NAME=FILE", help="Embeddings of your own (npz or parquet: key, vector or sequence).")] = None,
+    pool: Annotated[Optional[str], typer.Option(  # noqa: UP045
+        metavar="mean|cls|none", help="mean gives vectors, none sequences.  [default: mean]")] = None,
+    dims: Annotated[Optional[str], typer.Option(  # noqa: UP045
+        metavar="audio=100,…", help="Dimensions.  [default: audio=100,video=512,text=100]")] = None,
+    nonfinite: Annotated[str, typer.Option(
+        metavar="impute-median|zero|drop|error", help="What is done about NaN in --add.")] = "impute-median",
+    seed: shared.Seed = 0, jobs: shared.Jobs = None, overwrite: shared.Overwrite = False,
+    dry_run: shared.DryRun = False, json: shared.Json = False, quiet: shared.Quiet = False,
+    verbose: shared.Verbose = False, config: shared.Config = None,
+) -> None:
+    """Turn a store of shards into vectors or sequences, fitted on train only.
+
+    Example: emoprep features shards/meld features/meld --dims audio=100,video=512,text=100
+    """
+    from emoprep.features import features, plan_features
+    from emoprep.report import Terminal
+    from emoprep.report import features as report
+
+    terminal = Terminal(json=json, quiet=quiet, verbose=verbose)
+    plan = plan_features(source, extractors={"audio": audio, "video": video, "text": text}, pool=pool,
+                         dims=_dims(dims), add=_added(add or []), seed=seed, nonfinite=nonfinite)
+    if dry_run:
+        report.show_plan(terminal, plan, out)
+        return
+    with terminal.progress("features", len(plan.store.manifest.shards)) as advance:
+        result = features(plan, out, jobs=shared.jobs_or_cores(jobs), overwrite=overwrite, progress=advance)
+    report.show(terminal, result)
+
+
+def _dims(text: str | None) -> dict[str, int]:
+    dims = {}
+    for part in (text or "").split(",") if text else []:
+        name, equals, number = part.partition("=")
+        if not equals or not number.isascii() or not number.isdigit() or not 0 < int(number) <= 65_536:
+            raise UsageError("cannot be read", where="--dims", expected="audio=100,video=512,text=100", got=part)
+        dims[name.strip()] = int(number)
+    return dims
+
+
+def _added(given: list[str]) -> dict[str, Path]:
+    added = {}
+    for text in given:
+        name, equals, path = text.partition("=")
+        if not (name and equals and path):
+            raise UsageError("cannot be read", where="--add", expected="NAME=FILE, such as text=minilm.npz", got=text)
+        if name in added:
+            raise UsageError("one name is there twice", where="--add", got=name)
+        added[name] = Path(path)
+    return added

@@ -1,0 +1,35 @@
+"""What `emoprep balance` tells."""
+
+from __future__ import annotations
+
+from emoprep.balance import BalanceResult
+from emoprep.report.terminal import Terminal, compact, table
+from emoprep.stats import measure
+
+
+def show(terminal: Terminal, result: BalanceResult) -> None:
+    """Show each class before and after, its weight, and what could not be reached."""
+    terminal.notes(result.notes)
+    if terminal.json:
+        terminal.document(result.to_json())
+        return
+    plan = result.plan
+    title = f"{plan.strategy} ({plan.scheme.name}, train)" + (" – dry run" if result.state == "dry run" else "")
+    rows = table(title, "class", "before", "requested", "after", "change", "weight")
+    for label in plan.scheme.labels:
+        before, after = plan.before[label], plan.after[label]
+        rows.add_row(label, compact(before), compact(plan.requested[label]), compact(after),
+                     f"{after - before:+,}" if after != before else "", f"{plan.weights.weights[label]:.4f}")
+    skews = [measure(counts) for counts in (plan.before, plan.after)]
+    rows.add_section()
+    rows.add_row("all", compact(sum(plan.before.values())), compact(sum(plan.requested.values())),
+                 compact(sum(plan.after.values())))
+    rows.add_row("imbalance ratio", compact(skews[0].imbalance_ratio), "", compact(skews[1].imbalance_ratio))
+    terminal.show(rows)
+    if plan.shortfall:
+        terminal.show("not reached: " + ", ".join(f"{label} {compact(lack)}" for label, lack
+                                                  in plan.shortfall.items()))
+    if plan.weights.absent:
+        terminal.notes([f"no train utterance is {', '.join(plan.weights.absent)}: weight 0"])
+    terminal.show({"dry run": "nothing was written", "written": f"{result.out}: written",
+                   "complete already": f"{result.out}: complete already; nothing to do"}[result.state])

@@ -1,0 +1,47 @@
+"""Repeat utterances of small classes: drawn at random with replacement, or each about as often.
+
+Random draws are imbalanced-learn's RandomOverSampler in kind (from a generator of our own, one for each
+class, so that another class's target changes nothing here). They leave some utterances out; with `even`, of
+a class that grows m-fold each utterance appears ⌊m⌋ or ⌈m⌉ times, the original included.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from emoprep.contracts import Decision, Problem
+from emoprep.targets import class_gaps
+from emoprep.utterance import child_seed
+
+NAME = "oversample"
+HELP = "repeat utterances of small classes"
+NEEDS = "labels"
+DIRECTION = "over"
+MAKES = "copies"
+OPTIONS = {"even": False}
+
+
+def decide(problem: Problem) -> Decision:
+    """Repeat rows until every class has its target.
+
+    Raises UsageError for a target below what is there, and for a class without rows.
+
+    >>> problem = Problem(("a", "b"), ("d", "d"), np.array([0, 1]), ("joy", "fear"), {"joy": 3, "fear": 1})
+    >>> decision = decide(problem)
+    >>> decision.op.tolist(), decision.base.tolist()
+    (['repeat', 'repeat'], [0, 0])
+    """
+    even = {**OPTIONS, **problem.options}["even"]
+    drawn = [np.empty(0, dtype=np.int64)]
+    for label, rows, missing in class_gaps(problem, "over"):
+        rng = np.random.default_rng(child_seed(problem.seed, NAME, label, 0))
+        drawn.append(_evenly(rng, rows, missing) if even else rng.choice(rows, missing))
+    base = np.concatenate(drawn)
+    return Decision(kept=np.full(len(problem.keys), "keep"), op=np.full(len(base), "repeat"), base=base,
+                    neighbor=np.full(len(base), -1), lam=np.full(len(base), np.nan))
+
+
+def _evenly(rng: np.random.Generator, rows: np.ndarray, missing: int) -> np.ndarray:
+    """Return each row ⌊missing/n⌋ times, and as many of them at random once more as are left."""
+    rounds, left = divmod(missing, len(rows))
+    return np.concatenate([np.tile(rows, rounds), np.sort(rng.choice(rows, left, replace=False))])
