@@ -54,7 +54,7 @@ def replace_nonfinite(features: Mapping[str, Modality], policy: str, keys: Itera
     "impute-median" puts the train median (of `medians`, or of these rows), "zero" puts 0, "drop" takes the
     modality away from the row, "error" raises EmoprepError with the first key.
     """
-    clean, notes, keys = {}, [], tuple(keys)
+    clean, notes, keys = {}, [], list(keys)
     for name, modality in features.items():
         bad = _bad_rows(modality)
         if not bad.any():

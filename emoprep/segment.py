@@ -167,7 +167,7 @@ def _modalities(source: Path, utterances: Sequence[Utterance], recipe: Recipe) -
             break
     if not any(found.values()) and recipe.decoder != "pyav":
         found = {"video": True, "audio": True}  # only the other decoder may know what these files hold
-    return tuple(name for name, there in found.items() if there) + ("text",)
+    return (*(name for name, there in found.items() if there), "text")
 
 
 def _shards(utterances: Sequence[Utterance], aim: int) -> Iterator[tuple[str, tuple[Utterance, ...]]]:

@@ -113,11 +113,12 @@ def test_normalisations_hold_for_counts_that_are_sums_of_loss_mask(counts, schem
 
 
 def test_effective_keeps_its_digits_where_one_minus_beta_to_the_n_has_none():
-    beta = 1 - 2 ** -52
-    found = class_weights({"a": 1, "b": 3}, f"effective={beta!r}", normalize="none").weights
+    beta = 1 - 1e-13
+    found = class_weights({"a": 7, "b": 1109}, f"effective={beta!r}", normalize="none").weights
     # For β → 1 the effective number goes to n itself.
-    assert found["a"] == pytest.approx(1, rel=1e-9)
-    assert found["b"] == pytest.approx(1 / 3, rel=1e-9)
+    assert abs((1 - beta) / (1 - beta ** 7) - 1 / 7) > 1e-5
+    assert found["a"] == pytest.approx(1 / 7, rel=1e-9)
+    assert found["b"] == pytest.approx(1 / 1109, rel=1e-9)
 
 
 def test_an_absent_class_weighs_nothing_and_is_listed():

@@ -194,6 +194,13 @@ def test_modalities_on_one_clock_keep_one_length():
         assert len(made["text"].values[item]) == int(expected - 2 + 0.5)
 
 
+def test_modalities_that_differ_in_length_on_one_clock_are_stretched_alike():
+    features = {"video": sequences([np.arange(4), np.arange(8)], "fps:10"),
+                "face": sequences([np.arange(3), np.arange(8)], "fps:10")}
+    made = made_features(features, *parents((0, 1, 0.5)))
+    assert [len(made[name].values[0]) for name in ("video", "face")] == [6, 5]
+
+
 def test_a_modality_of_the_base_only_stays_in_step_with_the_clock_it_shares():
     features = {"video": sequences([[0, 1, 2, 3], np.zeros(8)], "fps:10"),
                 "face": sequences([[0, 2, 4, 6], [0]], "fps:10", [True, False])}

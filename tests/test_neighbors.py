@@ -248,6 +248,12 @@ def test_duplicates_are_one_place():
     assert found.tolist() == [[2, 4, -1], [2, 4, -1], [0, 4, -1], [2, 4, -1], [2, 0, -1]]
 
 
+def test_rows_that_differ_in_nothing_that_counts_are_duplicates():
+    # The second feature hardly varies and is left out: it must not tell 0.0 from −0.0 either.
+    space = neighbor_space({"a": vectors([[0, 1e-10], [0, -1e-10], [4, 1e-10], [9, -1e-10]])})
+    assert class_neighbors(space, np.arange(4), 2).tolist() == [[2, 3], [2, 3], [0, 3], [2, 0]]
+
+
 def test_a_class_of_copies_has_no_neighbours():
     space = neighbor_space({"a": vectors([[1], [1], [1], [2]])})
     assert class_neighbors(space, np.arange(3), 2).tolist() == [[-1, -1]] * 3

@@ -18,8 +18,8 @@ from typing import Any
 
 from emoprep.errors import EmoprepError, UsageError
 
-__all__ = ["CARD", "INDEX", "MANIFEST", "SKIPPED", "Run", "canonical_json", "draft", "fingerprint", "holds", "start_run",
-           "write_bytes"]
+__all__ = ["CARD", "INDEX", "MANIFEST", "SKIPPED", "Run", "canonical_json", "draft", "fingerprint", "holds",
+           "start_run", "write_bytes"]
 
 MANIFEST = "manifest.json"
 INDEX = "utterances.parquet"

@@ -31,7 +31,7 @@ MEDIA_COLUMNS = {"start": None, "end": None, "frames": None, "fps": None, "sampl
 
 
 def schema(annotation: Mapping[str, str], schemes: Iterable[LabelScheme],
-           extra: Mapping[str, Any] = {}) -> pyarrow.Schema:  # noqa: B006 - never changed
+           extra: Mapping[str, Any] = {}) -> pyarrow.Schema:
     """Return the Arrow schema of an index whose corpus has these annotation columns and schemes."""
     import pyarrow
 

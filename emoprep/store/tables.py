@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -126,4 +127,4 @@ def _values(column: pyarrow.ChunkedArray) -> np.ndarray | list[np.ndarray]:
     steps = array.flatten()
     flat = steps.flatten().to_numpy().reshape(len(steps), array.type.value_type.list_size)
     ends = np.cumsum([0, *array.value_lengths().to_numpy()])
-    return [flat[start:stop] for start, stop in zip(ends[:-1], ends[1:], strict=True)]
+    return [flat[start:stop] for start, stop in itertools.pairwise(ends)]

@@ -1,0 +1,52 @@
+# The only door: what CI does, it does through here.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+JOBS   ?= 2
+# The real annotations and clips, where they are at hand (tests that need them say so when they are not).
+SHARED ?= ../shared
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check format bench docs build clean real-meld
+
+help:  ## Show what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/installed  ## Make .venv with emoprep and everything its tests need
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	@touch $@
+
+demo: install  ## Make a small corpus in MELD's layout and run the whole road on it
+	$(BIN)/emoprep demo demo-out
+
+test: install  ## Run the tests
+	EMOPREP_SHARED=$(SHARED) $(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+check: install  ## Check style, imports between rooms, and that the pages are those of the program
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m docs.generate --check
+
+format: install  ## Mend what ruff can mend
+	$(BIN)/ruff check --fix .
+
+bench: install  ## Measure against scripts that the benchmarks write themselves; prints ratios
+	for bench in startup smote segment; do $(BIN)/python bench/$$bench.py || exit 1; done
+
+docs: install  ## Write the pages that are generated from the program
+	$(BIN)/python -m docs.generate
+
+build: install  ## Build the package
+	$(BIN)/python -m pip install --quiet build
+	$(BIN)/python -m build --outdir dist .
+
+real-meld: install  ## Build a MELD tree from real rows and real clips at OUT=…, outside the repository
+	$(BIN)/python tools/real_meld_tree.py $(OUT) --shared $(SHARED)
+
+clean:  ## Remove what was made here
+	rm -rf $(VENV) build dist demo-out .pytest_cache .ruff_cache *.egg-info

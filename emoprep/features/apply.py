@@ -1,0 +1,225 @@
+"""What has to be fitted is fitted on train alone; then tables, scaler and manifest are written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from emoprep import engine
+from emoprep.contracts import Modality, modules
+from emoprep.embeddings import read_embeddings
+from emoprep.errors import EmoprepError, UsageError
+from emoprep.features.describe import Descriptors, describe_shard, describe_tasks
+from emoprep.features.plan import Choice, FeaturesPlan
+from emoprep.nonfinite import replace_nonfinite, train_medians
+from emoprep.projection import one_blas_thread, scaler
+from emoprep.store.card import card
+from emoprep.store.folder import CARD, INDEX, Run, draft, start_run, write_bytes
+from emoprep.store.manifest import open_store, versions
+from emoprep.store.tables import GROUP_ROWS, has_column, read_table, write_table
+from emoprep.utterance import SPLITS
+
+if TYPE_CHECKING:
+    import pyarrow
+
+__all__ = ["FeaturesResult", "features"]
+
+
+@dataclass(frozen=True)
+class FeaturesResult:
+    out: str
+    corpus: str
+    counts: dict[str, int]
+    modalities: dict[str, dict[str, Any]]
+    missing: dict[str, list[str]]
+    notes: tuple[str, ...]
+    fresh: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        return {"schema": "emoprep.features/1", "corpus": self.corpus, "out": self.out, "counts": self.counts,
+                "modalities": self.modalities, "missing": self.missing, "notes": list(self.notes),
+                "fresh": self.fresh}
+
+
+def features(plan: FeaturesPlan, out: Path, *, jobs: int = 1, overwrite: bool = False,
+             progress: Callable[[int, int], None] = lambda done, skipped: None) -> FeaturesResult:
+    """Carry out a plan: describe, fit on train, write the tables, the scaler and the manifest."""
+    with start_run(out, plan.facts, overwrite=overwrite) as run:
+        if run.complete:
+            manifest = open_store(out).manifest
+            return FeaturesResult(str(out), manifest.corpus, dict(manifest.counts), dict(manifest.modalities), {},
+                                  tuple(manifest.notes), fresh=False)
+        index = _index(plan)
+        missing = [task for task in describe_tasks(plan, out, index) if run.finished(task.name) is None]
+        for _ in engine.run(describe_shard, missing, jobs=jobs,
+                            preload=("emoprep.features", "emoprep.media.encode", "PIL.JpegImagePlugin", "soundfile",
+                                     "scipy.fft", "threadpoolctl")):
+            progress(1, 0)
+        return _write(plan, run, index)
+
+
+def _index(plan: FeaturesPlan) -> pyarrow.Table:
+    index = plan.store.index()
+    for choice in plan.choices:
+        if has_column(choice.modality) not in index.column_names:
+            index = _set(index, has_column(choice.modality), [False] * index.num_rows)
+    return index
+
+
+def _set(table: pyarrow.Table, name: str, values: list) -> pyarrow.Table:
+    import pyarrow
+
+    if name not in table.column_names:
+        return table.append_column(name, pyarrow.array(values))
+    at = table.column_names.index(name)
+    return table.set_column(at, table.schema.field(at), pyarrow.array(values, table.schema.field(at).type))
+
+
+def _write(plan: FeaturesPlan, run: Run, index: pyarrow.Table) -> FeaturesResult:
+    rows = _Rows(plan, run.out, index)
+    tables, parts, written = [], [], 0
+    for split in _splits(index):
+        members = rows.of_split(split)
+        has: list[Mapping[str, Modality]] = []
+        tables.append(write_table(run.out / f"{split}.parquet", _pieces(rows, members, has)))
+        part = members
+        for choice in plan.choices:
+            present = np.concatenate([piece[choice.modality].present for piece in has])
+            part = _set(part, has_column(choice.modality), present.tolist())
+        parts.append(_set(part, "shard", [None] * part.num_rows))
+        written += part.num_rows
+    _write_index(run.out, parts)
+    missing = {choice.modality: rows.missing(choice) for choice in plan.choices if choice.file is not None}
+    manifest = _manifest(plan, rows, tables, written, missing)
+    with draft(run.out / "scaler.npz") as sketch, sketch.open("wb") as file:
+        np.savez(file, **_scaler(run.out, manifest.modalities))
+    write_bytes(run.out / CARD, card(manifest))
+    run.seal(manifest.to_bytes())
+    return FeaturesResult(str(run.out), manifest.corpus, dict(manifest.counts), dict(manifest.modalities), missing,
+                          tuple(manifest.notes))
+
+
+def _splits(index: pyarrow.Table) -> list[str]:
+    there = set(index.column("split").to_pylist())
+    return [split for split in SPLITS if split in there] + (["all"] if None in there else [])
+
+
+def _write_index(out: Path, parts: list[pyarrow.Table]) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    with draft(out / INDEX) as sketch:
+        parquet.write_table(pyarrow.concat_tables(parts), sketch)
+
+
+def _pieces(rows: _Rows, members: pyarrow.Table, has: list) -> Iterator[tuple[pyarrow.Table, dict[str, Modality]]]:
+    for start in range(0, members.num_rows, GROUP_ROWS):
+        part = members.slice(start, GROUP_ROWS)
+        made = rows.features(part)
+        has.append(made)
+        for name, modality in made.items():
+            part = _set(part, has_column(name), modality.present.tolist())
+        yield _set(part, "shard", [None] * part.num_rows), made
+
+
+class _Rows:
+    """Every utterance's features: fitted on train, then transformed a few rows at a time."""
+
+    def __init__(self, plan: FeaturesPlan, out: Path, index: pyarrow.Table):
+        self.plan, self.index, self.descriptors = plan, index, Descriptors(out)
+        self.train = self.of_split("train")
+        if not self.train.num_rows:
+            raise EmoprepError("the store has no train split, and features are fitted on train only",
+                               where=str(plan.store.path), expected="train rows", got="none")
+        self.notes = list(plan.notes)
+        self.files = {choice.modality: self._read(choice) for choice in plan.choices if choice.file is not None}
+        self.fitted = {choice.modality: self._fit(choice) for choice in plan.choices if choice.file is None}
+
+    def of_split(self, split: str) -> pyarrow.Table:
+        import pyarrow.compute as compute
+
+        column = self.index.column("split")
+        return self.index.filter(compute.is_null(column) if split == "all" else compute.equal(column, split))
+
+    def _raw(self, choice: Choice, part: pyarrow.Table) -> Iterator[np.ndarray | None]:
+        for key, shard in zip(part.column("key").to_pylist(), part.column("shard").to_pylist(), strict=True):
+            if choice.file is not None:
+                yield self.files[choice.modality].get(key)
+            else:
+                yield self.descriptors.of(choice.modality, shard, key)
+
+    def _fit(self, choice: Choice):
+        module = modules("extractors")[f"{choice.modality}/{choice.extractor}"]
+        with one_blas_thread():
+            fitted = module.fit(lambda: (descriptor for descriptor in self._raw(choice, self.train)
+                                         if descriptor is not None), choice.dim, self.plan.seed)
+        self.notes += [f"{choice.modality}: {note}" for note in fitted.notes]
+        return fitted
+
+    def _read(self, choice: Choice) -> dict[str, np.ndarray]:
+        """Read embeddings that were brought along, without NaN or infinity; medians are those of train."""
+        found = read_embeddings(choice.file)
+        train = [found[key] for key in self.train.column("key").to_pylist() if key in found]
+        if not train:
+            raise UsageError("no train utterance is among the embeddings", where=f"--add {choice.modality}",
+                             expected=f"keys like {self.train.column('key')[0].as_py()}",
+                             got=f"keys like {next(iter(found))}")
+        as_steps = [values.reshape(-1, values.shape[-1]) for values in train]
+        medians = train_medians(as_steps, np.ones(len(as_steps), bool))
+        brought = {choice.modality: Modality(list(found.values()), np.ones(len(found), bool), choice.clock)}
+        clean, notes = replace_nonfinite(brought, self.plan.nonfinite, found, {choice.modality: medians})
+        self.notes += notes
+        mended = clean[choice.modality]
+        return {key: values for key, values, there in zip(found, mended.values, mended.present, strict=True) if there}
+
+    def dim(self, choice: Choice) -> int:
+        if choice.file is None:
+            return self.fitted[choice.modality].dim
+        return next(iter(self.files[choice.modality].values())).shape[-1]
+
+    def features(self, part: pyarrow.Table) -> dict[str, Modality]:
+        return {choice.modality: self._modality(choice, part) for choice in self.plan.choices}
+
+    def _modality(self, choice: Choice, part: pyarrow.Table) -> Modality:
+        dim, vectors = self.dim(choice), choice.clock == "utterance"
+        empty = np.zeros(dim if vectors else (1, dim), np.float32)
+        transform = self.fitted[choice.modality].transform if choice.file is None else np.asarray
+        raws = list(self._raw(choice, part))
+        values = [empty if raw is None else transform(raw) for raw in raws]
+        present = np.array([raw is not None for raw in raws], bool)
+        return Modality(np.stack(values) if vectors else values, present, choice.clock)
+
+    def missing(self, choice: Choice) -> list[str]:
+        there = self.files[choice.modality]
+        return [key for key in self.index.column("key").to_pylist() if key not in there]
+
+
+def _manifest(plan: FeaturesPlan, rows: _Rows, tables, written: int, missing: Mapping[str, list[str]]):
+    of = plan.store.manifest
+    train_rows = rows.train.num_rows
+    modalities = {}
+    for choice in plan.choices:
+        fitted = {} if choice.file else {"fitted_on": "train", "train_utterances": train_rows}
+        modalities[choice.modality] = {"dim": rows.dim(choice), "clock": choice.clock, **choice.to_json(), **fitted}
+    notes = list(rows.notes)
+    for name, keys in missing.items():
+        if keys:
+            notes.append(f"{name}: {len(keys)} utterances are not in the file: {', '.join(keys[:5])}"
+                         + (" …" if len(keys) > 5 else ""))
+    return replace(of, kind="features", facts=plan.facts, modalities=modalities, shards=[], tables=tables,
+                   written=written, versions=versions("numpy", "pyarrow", "scikit-learn", "scipy"), notes=notes)
+
+
+def _scaler(out: Path, modalities: Mapping[str, Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    """Return mean and deviation of each dimension over the train rows that have the modality."""
+    _, found = read_table(out / "train.parquet", modalities)
+    arrays = {}
+    for name, modality in found.items():
+        mean, deviation = scaler(values for values, there in zip(modality.values, modality.present, strict=True)
+                                 if there)
+        arrays |= {f"{name}_mean": mean, f"{name}_deviation": deviation}
+    return arrays

@@ -1,0 +1,117 @@
+"""Which extractor makes each modality, decided before anything is decoded."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from emoprep.contracts import find_extractor, modules
+from emoprep.embeddings import read_embeddings
+from emoprep.errors import UsageError
+from emoprep.nonfinite import check_policy
+from emoprep.store.manifest import Store, open_store
+from emoprep.utterance import check_key
+
+__all__ = ["Choice", "FeaturesPlan", "plan_features"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An extractor with its settings, or embeddings that were brought along (then `file` names them)."""
+
+    modality: str
+    extractor: str
+    settings: dict[str, Any]
+    clock: str
+    dim: int | None = None
+    file: Path | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the manifest records: no path, since the folder may move."""
+        recorded = {name: value for name, value in self.settings.items() if name != "argument"}
+        return {"extractor": self.extractor, "asked_dim": self.dim, **recorded}
+
+
+@dataclass(frozen=True)
+class FeaturesPlan:
+    store: Store
+    choices: tuple[Choice, ...]
+    seed: int
+    nonfinite: str
+    facts: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+def plan_features(source: Path, *, extractors: Mapping[str, str | None] | None = None, pool: str | None = None,
+                  dims: Mapping[str, int] | None = None, add: Mapping[str, Path] | None = None, seed: int = 0,
+                  nonfinite: str = "impute-median") -> FeaturesPlan:
+    """Decide which extractor makes each modality; nothing is decoded.
+
+    `extractors` maps a modality to what `--audio`, `--video` or `--text` said ("none" leaves it out, None
+    takes the default); `add` maps a modality's name to a file of embeddings, which then stands for it.
+    """
+    store = open_store(source)
+    if store.manifest.kind != "shards":
+        raise UsageError("IN has no shards to take features from", where=str(source),
+                         expected="a store that `emoprep segment` made", got=f"a store of {store.manifest.kind}")
+    check_policy(nonfinite)
+    add, dims, notes, choices = dict(add or {}), dict(dims or {}), [], []
+    asked = dict(extractors or {})
+    for modality in ("audio", "video", "text"):
+        if modality in add:
+            if asked.get(modality) is not None:
+                raise UsageError("an extractor and embeddings for one modality", where=f"--add {modality}",
+                                 got=f"--{modality} {asked[modality]}", remedy="leave one of the two out")
+            continue
+        if asked.get(modality) == "none":
+            continue
+        if modality not in store.manifest.modalities:
+            if asked.get(modality) is not None:
+                raise UsageError("the store has no such modality", where=f"--{modality}",
+                                 expected=", ".join(store.manifest.modalities), got=modality)
+            continue
+        choices.append(_choice(store, modality, asked.get(modality), pool, dims, notes))
+    choices += [_added(name, path, dims) for name, path in add.items()]
+    unknown = sorted(set(dims) - {choice.modality for choice in choices})
+    if unknown:
+        raise UsageError("no such modality here", where="--dims", got=", ".join(unknown),
+                         expected=", ".join(choice.modality for choice in choices))
+    if not choices:
+        raise UsageError("no modality is left to take features from", where=str(source))
+    facts = {"command": "features",
+             "settings": {"corpus": store.manifest.corpus, "seed": seed, "nonfinite": nonfinite,
+                          **{choice.modality: choice.to_json() for choice in choices}},
+             "inputs": {"store": store.fingerprint}}
+    return FeaturesPlan(store, tuple(choices), seed, nonfinite, facts, tuple(notes))
+
+
+def _choice(store, modality, text, pool, dims, notes) -> Choice:
+    if text is None:
+        module, argument = next(module for module in modules("extractors").values()
+                                if modality == module.MODALITY and module.DEFAULT), None
+    else:
+        module, argument = find_extractor(modality, text)
+    used = pool or module.POOLS[0]
+    if pool is not None and pool not in module.POOLS:
+        used = module.POOLS[0]
+        notes.append(f"{modality}: {module.NAME.rstrip(':')} knows no --pool {pool}; it takes {used}")
+    settings = module.prepare(argument, used)
+    fps = float(Fraction(store.manifest.facts["settings"].get("fps", "10")))
+    return Choice(modality, module.NAME, {"pool": used, **settings}, module.clock(settings, fps),
+                  dims.get(modality, module.DIM))
+
+
+def _added(name: str, path: Path, dims) -> Choice:
+    check_key(name, "--add")
+    if name in dims:
+        raise UsageError("embeddings keep their own dimension", where="--dims", got=name,
+                         remedy=f"leave {name} out of --dims")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    values = next(iter(read_embeddings(path).values()))
+    # Whose clock a brought sequence follows is not known: it is stretched by itself.
+    clock = "utterance" if values.ndim == 1 else "own"
+    return Choice(name, "file", {"file": path.name, "sha256": digest}, clock, file=path)
