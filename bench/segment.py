@@ -29,8 +29,9 @@ SIZE = (1280, 720)
 TURNS = 5
 BITS = 1_200_000
 
-# Measures a command from a process of its own: a child of a fat process would inherit its peak memory. Processes
-# that outlive their parent (a forkserver with its workers) are waited for too, or their CPU would not be counted.
+# Measures a command from a process of its own: a child of a fat process would inherit its peak memory.
+# Processes that outlive their parent (a forkserver with its workers) are waited for too, or their CPU would
+# not be counted.
 STOPWATCH = """
 import ctypes, json, os, resource, subprocess, sys, time
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: orphans become our children
@@ -66,6 +67,9 @@ def main():
 
 
 def compare(options):
+    cores, load = os.cpu_count() or 1, os.getloadavg()[0]
+    if load > 0.3 * cores:
+        print(f"load {load:.1f} on {cores} cores: trust CPU, not wall time", file=sys.stderr)
     tree = make_tree(options.cache, options.clips)
     large = make_tree(options.cache, 4 * options.clips)
     variants = commands(tree)

@@ -51,7 +51,7 @@ def _usage(error) -> str:
     """Return typer's words with the command they are about."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "emoprep"
-    return f"{' '.join(error.format_message().split())}; see {path} --help"
+    return f"{' '.join(error.format_message().split()).rstrip('.')}; see {path} --help"
 
 
 def _fail(message: str, code: int, arguments: list[str]) -> int:

@@ -170,12 +170,13 @@ def _step_counts(features: Mapping[str, Modality], base: np.ndarray, neighbor: n
     """
     sequences = {name: modality for name, modality in features.items() if isinstance(modality.values, list)}
     own = {name: np.array([len(steps) for steps in modality.values]) for name, modality in sequences.items()}
-    share = np.where(neighbor >= 0, lam, 0.0)
-    duration = None if seconds is None else (1 - share) * seconds[base] + share * seconds[neighbor]
+    two = neighbor >= 0
+    share, other = np.where(two, lam, 0.0), np.where(two, neighbor, base)
+    duration = None if seconds is None else (1 - share) * seconds[base] + share * seconds[other]
     stretch: dict[str, np.ndarray] = {}
     for name, modality in sequences.items():
         both = _presence(modality, base, neighbor)[1]
-        length = _half_up((1 - share) * own[name][base] + share * own[name][neighbor])
+        length = _half_up((1 - share) * own[name][base] + share * own[name][other])
         known = stretch.setdefault(modality.clock, np.full(len(base), np.nan))
         np.copyto(known, length / own[name][base], where=both & np.isnan(known))
     counts = {}
@@ -187,13 +188,13 @@ def _step_counts(features: Mapping[str, Modality], base: np.ndarray, neighbor: n
             factor = np.where(np.isnan(factor), by_time, factor)
         counts[name] = _half_up(own[name][base] * np.nan_to_num(factor, nan=1.0))
         if kind == "rate":
-            _require_duration(name, modality.clock, duration)
-            counts[name] = np.where(neighbor >= 0, _half_up(float(rate) * duration), own[name][base])
+            _require_durations(name, modality.clock, None if duration is None else duration[two])
+            counts[name][two] = _half_up(float(rate) * duration[two])
     return counts
 
 
-def _require_duration(name: str, clock: str, duration: np.ndarray | None) -> None:
-    if duration is None:
+def _require_durations(name: str, clock: str, durations: np.ndarray | None) -> None:
+    if durations is None or not np.isfinite(durations).all():
         raise EmoprepError("steps at a rate of their own need the durations of the utterances",
                            where=f"feature {name}", expected="seconds for every row", got=f"clock {clock}",
                            remedy="make the features again with `emoprep features`")

@@ -384,7 +384,7 @@ def _notes(corpus: Corpus) -> list[str]:
     if corpus.unused_clips:
         names = ", ".join(name.rsplit("/", 1)[-1] for name in corpus.unused_clips[:10])
         more = f" and {len(corpus.unused_clips) - 10} more" if len(corpus.unused_clips) > 10 else ""
-        notes.append(f"{len(corpus.unused_clips)} clips have no row in the annotation: {names}{more}")
+        notes.append(f"clips without a row in the annotation: {len(corpus.unused_clips)} ({names}{more})")
     return notes
 
 

@@ -1,6 +1,7 @@
 """Class weights against published formulae, golden values on MELD and IEMOCAP, and scikit-learn."""
 
 import json
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -112,13 +113,13 @@ def test_normalisations_hold_for_counts_that_are_sums_of_loss_mask(counts, schem
     np.testing.assert_allclose(weights("mean1") / weights("mean1")[0], weights("none") / weights("none")[0])
 
 
-def test_effective_keeps_its_digits_where_one_minus_beta_to_the_n_has_none():
-    beta = 1 - 1e-13
-    found = class_weights({"a": 7, "b": 1109}, f"effective={beta!r}", normalize="none").weights
-    # For β → 1 the effective number goes to n itself.
-    assert abs((1 - beta) / (1 - beta ** 7) - 1 / 7) > 1e-5
-    assert found["a"] == pytest.approx(1 / 7, rel=1e-9)
-    assert found["b"] == pytest.approx(1 / 1109, rel=1e-9)
+def test_effective_keeps_its_digits_where_one_minus_beta_to_the_n_loses_them():
+    beta = 1 - 1e-8
+    counts = {"a": 3, "b": 11}
+    exact = {name: float((1 - Fraction(beta)) / (1 - Fraction(beta) ** n)) for name, n in counts.items()}
+    found = class_weights(counts, f"effective={beta!r}", normalize="none").weights
+    assert found == pytest.approx(exact, rel=1e-14)
+    assert (1 - beta) / (1 - beta ** 3) != pytest.approx(exact["a"], rel=1e-11)
 
 
 def test_an_absent_class_weighs_nothing_and_is_listed():

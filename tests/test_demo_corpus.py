@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from emoprep.demo_corpus import COUNTS, plan_demo_corpus, write_demo_corpus
+from emoprep.demo.corpus import COUNTS, plan_demo_corpus, write_demo_corpus
 
 TABLES = {"train": "train/train_sent_emo.csv", "dev": "dev_sent_emo.csv", "test": "test_sent_emo.csv"}
 

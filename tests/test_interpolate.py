@@ -231,6 +231,11 @@ def test_a_rate_of_its_own_follows_the_duration():
                                            "of the utterances: expected seconds for every row, got clock "
                                            "rate:100; make the features again"):
         made_features(features, *parents((0, 1, 0.25)))
+    unknown = np.array([1.0, np.nan])
+    with pytest.raises(EmoprepError, match="expected seconds for every row"):
+        made_features(features, *parents((0, 1, 0.25)), seconds=unknown)
+    copies = made_features(features, *parents((0, -1, np.nan), (1, -1, np.nan)), seconds=unknown)
+    assert [len(steps) for steps in copies["audio"].values] == [100, 301]
 
 
 def test_a_length_that_falls_half_way_is_rounded_up():

@@ -14,7 +14,7 @@ from typing import Any
 
 from emoprep.balance.apply import apply
 from emoprep.balance.plan import BalancePlan, plan_balance
-from emoprep.balance.problem import Input, open_input
+from emoprep.balance.problem import open_input
 from emoprep.contracts import find
 from emoprep.features import features, plan_features
 from emoprep.store.folder import STATE, holds
@@ -53,7 +53,8 @@ def balance(source: Path, out: Path, *, jobs: int = 1, overwrite: bool = False, 
     if dry_run or lacks_features:
         plan = plan_balance(opened, counts_only=True, **settings)
         if dry_run:
-            return BalanceResult(plan, str(out), "dry run", plan.notes)
+            undrawn = () if plan.decision else ("counts only: parents are drawn once there are features",)
+            return BalanceResult(plan, str(out), "dry run", (*plan.notes, *undrawn))
         if holds(out, plan.facts) and not overwrite:
             apply(plan, out)
             return BalanceResult(plan, str(out), "complete already", plan.notes)

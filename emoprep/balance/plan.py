@@ -159,8 +159,9 @@ def plan_balance(source: Path | Input, *, strategy: str, labels: str | None = No
     if module.NEEDS == "features" and opened.kind == "features":
         features, notes = replace_nonfinite(opened.features(), nonfinite, train.column("key").to_pylist())
     keys = tuple(train.column("key").to_pylist())
-    problem = Problem(keys, tuple(train.column("dialogue").to_pylist()), np.where(mask > 0, y, OUTSIDE), label_scheme.labels,
-                      targets, seed, given, features, _seconds(train))
+    # A masked row is context: it does not count, and is nobody's parent.
+    problem = Problem(keys, tuple(train.column("dialogue").to_pylist()), np.where(mask > 0, y, OUTSIDE),
+                      label_scheme.labels, targets, seed, given, features, _seconds(train))
     known = module.NEEDS == "labels" or features is not None
     if not known and not counts_only:
         raise UsageError(f"{strategy} needs features, and IN has none", where=str(source),
@@ -179,7 +180,7 @@ def plan_balance(source: Path | Input, *, strategy: str, labels: str | None = No
         opened, strategy, module.MAKES, label_scheme, facts, _whole(before), _whole(targets), _whole(after),
         class_weights(_whole(after), scheme, normalize=normalize, max_ratio=max_ratio), seed,
         str(given.get("renorm", "off")), keys, y, decision, items, features, problem.seconds,
-        (*notes, *(decision.notes if decision else ("parents are drawn once there are features",))), bool(notes))
+        (*notes, *(decision.notes if decision else ())), bool(notes))
 
 
 def _own_options(module, given: Mapping[str, Any], target: str | None) -> dict[str, Any]:

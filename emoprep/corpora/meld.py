@@ -148,8 +148,10 @@ def _rows(path: Path, where: str):
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = raw.decode("cp1252", errors="replace")
+    for code, meant in _C1.items():
+        text = text.replace(chr(code), meant)
     # newline="" and the csv module: str.splitlines() would split at U+0085, which stands in MELD's texts.
-    reader = csv.reader(io.StringIO(text.translate(_C1), newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
         missing = [name for name in _COLUMNS if name not in header]

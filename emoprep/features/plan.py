@@ -75,6 +75,9 @@ def plan_features(source: Path, *, extractors: Mapping[str, str | None] | None =
                                  expected=", ".join(store.manifest.modalities), got=modality)
             continue
         choices.append(_choice(store, modality, asked.get(modality), pool, dims, notes))
+    if pool is not None and not any(choice.settings["pool"] == pool for choice in choices):
+        known = sorted({name for module in modules("extractors").values() for name in module.POOLS})
+        raise UsageError("no extractor here can pool like this", where="--pool", expected=" or ".join(known), got=pool)
     choices += [_added(name, path, dims) for name, path in add.items()]
     unknown = sorted(set(dims) - {choice.modality for choice in choices})
     if unknown:

@@ -133,6 +133,7 @@ def start_run(out: Path, facts: Mapping[str, Any], *, overwrite: bool = False) -
     Raises UsageError where OUT holds another run (naming what differs), something that is no store, or a run
     that another process is at.
     """
+    facts = json.loads(canonical_json(facts))  # as it will be read back, so that differences are real ones
     print_ = fingerprint(facts)
     if out.exists() and not out.is_dir():
         raise UsageError("OUT is a file", where=str(out), expected="a folder, or a name that is free")

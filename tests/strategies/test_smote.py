@@ -191,8 +191,8 @@ def test_compat_refuses_sequences():
     problem = make_problem(features, [0] * 12 + [1] * 8, {"neutral": 12, "surprise": 12}, labels=LABELS[:2],
                            imblearn_compat=True)
     with pytest.raises(UsageError, match="--imblearn-compat: imbalanced-learn has no SMOTE for sequences, "
-                                         "and audio is one: expected vectors, got clock fps:10; leave --imblearn-compat "
-                                         "out, or make features with --pool mean"):
+                                         "and audio is one: expected vectors, got clock fps:10; leave "
+                                         "--imblearn-compat out, or make features with --pool mean"):
         smote.decide(problem)
 
 

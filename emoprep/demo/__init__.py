@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emoprep.balance import balance
-from emoprep.demo_corpus import write_demo_corpus
+from emoprep.demo.corpus import write_demo_corpus
 from emoprep.errors import UsageError
 from emoprep.features import features, plan_features
 from emoprep.segment import plan_segment, segment

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emoprep.demo_actors import SPEAKERS, face, manner_of, voice
+from emoprep.demo.actors import SPEAKERS, face, manner_of, voice
 from emoprep.films import CINEMA, in_channel, write_film
 from emoprep.utterance import child_seed
 
