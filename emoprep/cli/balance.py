@@ -49,7 +49,9 @@ def balance(
     quiet: shared.Quiet = False, verbose: shared.Verbose = False, config: shared.Config = None,
     options: dict[str, str],
 ) -> None:
-    """Balance the train split; dev and test are carried over untouched.
+    """Balance train; dev and test stay as they are.
+
+    Each made item names its parents in plan.parquet; class weights are those that remain after the plan.
 
     Example: emoprep balance features/meld balanced/meld --strategy smote
     """

@@ -12,7 +12,9 @@ def register(app: typer.Typer) -> None:
 def demo(out: shared.Out, *, seed: shared.Seed = 0, jobs: shared.Jobs = None, overwrite: shared.Overwrite = False,
          json: shared.Json = False, quiet: shared.Quiet = False, verbose: shared.Verbose = False,
          config: shared.Config = None) -> None:
-    """Make a small corpus in MELD's layout and run segment, stats, features and balance on it.
+    """Make a small corpus and run the road on it.
+
+    The corpus has MELD's layout, class skew and csv quirks; segment, stats, features and balance follow.
 
     Example: emoprep demo demo-out
     """

@@ -33,7 +33,9 @@ def features(
     dry_run: shared.DryRun = False, json: shared.Json = False, quiet: shared.Quiet = False,
     verbose: shared.Verbose = False, config: shared.Config = None,
 ) -> None:
-    """Turn a store of shards into vectors or sequences, fitted on train only.
+    """Turn shards into vectors or sequences.
+
+    What has to be fitted is fitted on train only; nothing is fetched from the network.
 
     Example: emoprep features shards/meld features/meld --dims audio=100,video=512,text=100
     """

@@ -40,7 +40,9 @@ def segment(
     dry_run: shared.DryRun = False, json: shared.Json = False, quiet: shared.Quiet = False,
     verbose: shared.Verbose = False, config: shared.Config = None, options: dict[str, str],
 ) -> None:
-    """Cut a raw corpus into aligned frame / audio / text shards.
+    """Cut a raw corpus into aligned shards.
+
+    Each utterance becomes a film strip, sound, text and annotation, on one clock; no dialogue spans two shards.
 
     Example: emoprep segment /data/MELD.Raw shards/meld
     """

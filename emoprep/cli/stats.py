@@ -19,7 +19,9 @@ def stats(
     corpus: shared.Corpus = None, json: shared.Json = False, quiet: shared.Quiet = False,
     verbose: shared.Verbose = False, config: shared.Config = None, options: dict[str, str],
 ) -> None:
-    """Show the class skew of a raw corpus or of any store; the annotation is enough.
+    """Show the class skew of a corpus or store.
+
+    Of a raw corpus the annotation is enough; no media is opened.
 
     Example: emoprep stats /data/MELD.Raw --labels meld-3
     """

@@ -1,0 +1,184 @@
+"""The command line as a user meets it: exit codes, streams, settings, errors, and what start-up imports."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import emoprep as package
+
+
+def one_line(done):
+    assert done.stderr.startswith("emoprep: ") and done.stderr.count("\n") == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_version_and_help(emoprep):
+    assert emoprep("--version").stdout == f"emoprep {package.__version__}\n"
+    text = emoprep("--help").stdout
+    for command in ("segment", "stats", "features", "balance", "demo"):
+        assert f"  {command} " in text
+        assert "Example: emoprep" in emoprep(command, "--help").stdout
+
+
+def test_help_imports_nothing_heavy():
+    """`emoprep --help` must stay instant."""
+    code = ("import sys; from emoprep.__main__ import main; main(['--help']); main(['balance', '--help']);"
+            "print(*sorted(set(sys.modules) & set(sys.argv[1:])), file=sys.stderr)")
+    heavy = ["numpy", "sklearn", "imblearn", "cv2", "av", "webdataset", "pyarrow", "scipy", "torch", "PIL",
+             "soundfile", "audiomentations", "albumentations", "ffmpeg", "h5py", "rich"]
+    done = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() in ("", "rich")  # typer itself may bring rich along
+
+
+def test_stats_of_a_corpus_needs_no_numpy(demo_road):
+    code = ("import sys; from emoprep.__main__ import main; main(['stats', sys.argv[1]]);"
+            "print(*sorted(set(sys.modules) & {'numpy', 'pyarrow', 'av', 'sklearn'}), file=sys.stderr)")
+    done = subprocess.run([sys.executable, "-c", code, str(demo_road / "MELD.Raw")], capture_output=True, text=True,
+                          check=True)
+    assert done.stderr == "\n"
+
+
+@pytest.mark.parametrize(("arguments", "code", "words"), [
+    (("segment", "empty", "out"), 5, "empty: IN is empty"),
+    (("segment", "nowhere", "out"), 5, "nowhere: IN is not there"),
+    (("segment", "folder", "out"), 5, "IN is no corpus that emoprep knows"),
+    (("segment", "folder", "out", "--corpus", "meld"), 5, "MELD's annotation is missing"),
+    (("segment", "folder", "out", "--corpus", "melt"), 2, "--corpus: not known: expected meld, got melt"),
+    (("segment", "release.tar.gz", "out"), 5, "unpack it and give its folder"),
+    (("stats", "nowhere"), 5, "IN is not there"),
+    (("features", "folder", "out"), 5, "this is no store"),
+    (("balance", "folder", "out", "--strategy", "weights"), 5, "IN is no corpus that emoprep knows"),
+    (("balance", "folder", "out"), 2, "Missing option '--strategy'; see emoprep balance --help"),
+    (("stats", "folder", "--frobnicate"), 2, "No such option: --frobnicate; see emoprep stats --help"),
+    (("frobnicate",), 2, "No such command 'frobnicate'; see emoprep --help"),
+    (("segment", "folder", "out", "--size", "100"), 2, "--size: not possible: expected a multiple of 16"),
+    (("segment", "folder", "out", "--fps", "0/0"), 2, "--fps: cannot be read"),
+    (("segment", "folder", "out", "--limit", "0"), 2, "--limit"),
+    (("segment", "folder", "out", "--hwaccel", "cuda"), 2, "add --decoder ffmpeg"),
+])
+def test_exit_codes_and_one_line(emoprep, tmp_path, arguments, code, words):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/notes.txt").write_text("nothing")
+    (tmp_path / "release.tar.gz").write_bytes(b"")
+    done = emoprep(*arguments, cwd=tmp_path)
+    assert done.returncode == code
+    assert words in one_line(done) and not done.stdout
+    assert not (tmp_path / "out").exists()
+
+
+def test_error_as_json(emoprep, tmp_path):
+    done = emoprep("stats", "nowhere", "--json", cwd=tmp_path)
+    document = json.loads(done.stdout)
+    assert document == {"schema": "emoprep.error/1", "error": "nowhere: IN is not there; check the path",
+                        "exit_code": 5}
+    assert done.returncode == 5
+
+
+@pytest.mark.parametrize("arguments", [
+    ("stats", "shards", "--json"), ("stats", "MELD.Raw", "--json", "--by", "speaker"),
+    ("segment", "MELD.Raw", "x", "--dry-run", "--json"), ("features", "shards", "x", "--dry-run", "--json"),
+    ("balance", "features", "x", "--strategy", "smote", "--dry-run", "--json"),
+    ("segment", "MELD.Raw", "shards", "--json"), ("features", "shards", "features", "--json"),
+    ("balance", "MELD.Raw", "weights", "--strategy", "weights", "--json"),
+])
+def test_json_is_the_only_thing_on_stdout(emoprep, demo_road, arguments):
+    done = emoprep(*arguments, cwd=demo_road)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n") == 1
+    document = json.loads(done.stdout)
+    assert document["schema"] == f"emoprep.{arguments[0]}/1" and document["corpus"] == "meld"
+    assert not (demo_road / "x").exists()
+
+
+def test_balance_json_is_the_same_with_dry_run(emoprep, demo_road, tmp_path):
+    told = [json.loads(emoprep("balance", demo_road / "features", tmp_path / "x", "--strategy", "smote", "--json",
+                               *extra).stdout) for extra in (("--dry-run",), ())]
+    for name in ("strategy", "labels", "before", "requested", "after", "shortfall", "weights"):
+        assert told[0][name] == told[1][name]
+
+
+def test_quiet_verbose_and_no_colour(emoprep, demo_road):
+    quiet, plain, verbose = (emoprep("segment", demo_road / "MELD.Raw", "x", "--dry-run", *flag, cwd=demo_road)
+                             for flag in (("-q",), (), ("-v",)))
+    assert not quiet.stderr and "will be skipped: meld_dev_dia1_utt4 (no-clip)" in plain.stderr
+    assert quiet.stdout == plain.stdout == verbose.stdout
+    assert "\x1b" not in plain.stdout + plain.stderr
+
+
+def test_settings_file(emoprep, demo_road, tmp_path):
+    settings = tmp_path / "emoprep.toml"
+    settings.write_text('[segment]\nfps = 5\nmax-skipped = "50%"\nlimit = 4\n[stats]\nlabels = "meld-3"\n')
+    plan = json.loads(emoprep("segment", demo_road / "MELD.Raw", "x", "--dry-run", "--json", cwd=tmp_path).stdout)
+    full = json.loads(emoprep("segment", demo_road / "MELD.Raw", "x", "--dry-run", "--json", cwd=demo_road).stdout)
+    assert plan["utterances"] < full["utterances"]
+    wins = json.loads(emoprep("segment", demo_road / "MELD.Raw", "x", "--dry-run", "--json", "--limit", "9999",
+                              cwd=tmp_path).stdout)
+    assert wins["utterances"] == full["utterances"] and wins["estimated_bytes"] < full["estimated_bytes"]
+    named = emoprep("stats", demo_road / "shards", "--json", "--config", settings, cwd=demo_road)
+    assert json.loads(named.stdout)["label_scheme"] == "meld-3"
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("[segment]\nframes = 3\n", "the command has no such option"),
+    ("[cut]\nfps = 3\n", "this table is no command"),
+    ("fps = 3\n", "this table is no command"),
+    ("[segment\n", "the settings are no TOML"),
+    ("[segment]\nlimit = \"many\"\n", "--limit"),
+])
+def test_bad_settings_are_told(emoprep, demo_road, tmp_path, text, words):
+    (tmp_path / "emoprep.toml").write_text(text)
+    done = emoprep("segment", demo_road / "MELD.Raw", "x", "--dry-run", cwd=tmp_path)
+    assert done.returncode == 2 and words in one_line(done)
+
+
+def test_markup_in_data_is_data(emoprep, demo_road, tmp_path):
+    """rich would swallow [joy] in a printed name."""
+    (tmp_path / "dev_sent_emo.csv").write_bytes(
+        b"Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime\r\n"
+        b'1,hi,[joy] [/],joy,positive,0,0,1,1,"00:00:01,000","00:00:02,000"\r\n')
+    assert "[joy] [/]" in emoprep("stats", tmp_path, "--by", "speaker").stdout
+
+
+def test_reader_of_the_output_may_leave(demo_road):
+    done = subprocess.run(f"{sys.executable} -m emoprep stats {demo_road}/MELD.Raw --by dialogue | head -1; "
+                          "exit ${PIPESTATUS[0]}", shell=True, executable="/bin/bash", capture_output=True, text=True)
+    assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
+
+
+def test_no_trace_of_the_machine_in_a_store(demo_road):
+    """No file of the store holds jobs, dates, host names, mtimes or absolute paths."""
+    import socket
+
+    secrets = [str(demo_road), os.path.realpath(demo_road), socket.gethostname(), str(Path.home())]
+    for store in ("shards", "features", "smote", "oversample", "weights"):
+        for path in (demo_road / store).iterdir():
+            content = path.read_bytes()
+            for secret in secrets:
+                if len(secret) > 5:
+                    assert secret.encode() not in content, (path, secret)
+        assert "jobs" not in json.loads((demo_road / store / "manifest.json").read_text())["settings"]
+
+
+def test_second_run_is_a_quick_no_op(emoprep, demo_road):
+    before = {path: path.stat().st_mtime_ns for path in demo_road.rglob("*") if path.is_file()}
+    manifest = demo_road / "shards/manifest.json"
+    done = emoprep("segment", demo_road / "MELD.Raw", demo_road / "shards")
+    assert done.returncode == 0 and "complete already; nothing to do" in done.stdout
+    changed = [path for path, time in before.items() if path.stat().st_mtime_ns != time]
+    assert changed in ([manifest], [])  # another test may have touched it in the same tick
+
+
+def test_overwrite_starts_anew(emoprep, demo_road, tmp_path):
+    source = demo_road / "MELD.Raw"
+    assert emoprep("segment", source, tmp_path / "s", "--limit", "3").returncode == 0
+    refused = emoprep("segment", source, tmp_path / "s", "--limit", "3", "--size", "64")
+    assert refused.returncode == 2
+    assert "OUT holds another run: got settings size 112 there, 64 now; give another OUT" in one_line(refused)
+    assert emoprep("segment", source, tmp_path / "s", "--limit", "3", "--size", "64", "--overwrite").returncode == 0
+    assert json.loads((tmp_path / "s/manifest.json").read_text())["settings"]["size"] == 64
