@@ -7,7 +7,7 @@ decided here once, so that all decoders keep the same clock.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -88,14 +88,15 @@ def _positive(text: str, option: str, most: int) -> Fraction:
 
 
 class Picture(NamedTuple):
-    """A decoded picture: when it comes on screen and how long it says it stays (0: it does not say).
+    """A decoded picture and when it comes on screen.
 
-    `scaled()` returns it as uint8 [size, size, 3] in full-range BT.601 YCbCr, which is what a JPEG holds.
+    `duration()` returns how long it stays if no other follows; it is asked of the last one only. `scaled()`
+    returns it as uint8 [size, size, 3] in full-range BT.601 YCbCr, which is what a JPEG holds.
     """
 
     time: Fraction
-    duration: Fraction
-    scaled: Any
+    duration: Callable[[], Fraction]
+    scaled: Callable[[], np.ndarray]
 
 
 class Sound(NamedTuple):
@@ -181,7 +182,7 @@ def decode(path: str, windows: list[Window], recipe: Recipe, *, video: bool = Tr
     if shown is None and not sounds:
         raise DecodeFailure("no picture and no sound could be decoded" if video and audio
                             else f"no {'picture' if video else 'sound'} could be decoded")
-    picture_end = shown.time + shown.duration if shown else None
+    picture_end = shown.time + shown.duration() if shown else None
     sound_end = max((_end(sound, recipe) for sound in sounds), default=None)
     source_end = picture_end if picture_end is not None else sound_end
     return [_clip(window, reel, recipe, shown, sounds, source_end, sound_end, flags)

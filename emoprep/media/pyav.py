@@ -111,12 +111,10 @@ def read_container(container, recipe: Recipe, *, video: bool, audio: bool, until
         for frame in frames:
             if packet.stream is track:
                 yield from tape.add(frame)
-                time = tape.time
             else:
-                previous = picture = _picture(frame, previous, film, scaler, facts)
-                time = picture.time
-                yield picture
-            if until is not None and time is not None and time > until + 1:
+                previous = _picture(frame, previous, film, scaler, facts)
+                yield previous
+            if until is not None and (tape.time if packet.stream is track else previous.time) > until + 1:
                 open_streams.discard(packet.stream.index)
         if not open_streams:
             break
@@ -141,16 +139,18 @@ def _packets(container, wanted):
 def _picture(frame, previous, film, scaler, facts) -> Picture:
     if facts is not None:
         frame.colorspace, frame.color_range = facts.colorspace, facts.color_range
-    base = frame.time_base or film.time_base
-    usual = 1 / film.average_rate if film.average_rate else Fraction(1, 25)
+    base, pts_duration = frame.time_base or film.time_base, frame.duration
     if frame.pts is not None:
         time = frame.pts * base
     elif previous is not None:
-        time = previous.time + previous.duration  # AVI with packed B-frames has pictures without a time
+        time = previous.time + previous.duration()  # AVI with packed B-frames has pictures without a time
     else:
         time = Fraction(0)
-    duration = facts.durations.get(time) if facts else (frame.duration or 0) * base
-    return Picture(time, duration or usual, scaler.of(frame))
+
+    def duration() -> Fraction:
+        known = facts.durations.get(time) if facts else (pts_duration or 0) * base
+        return known or (1 / film.average_rate if film.average_rate else Fraction(1, 25))
+    return Picture(time, duration, scaler.of(frame))
 
 
 class _Scaler:
@@ -212,21 +212,36 @@ class _Tape:
 
     def __init__(self, recipe: Recipe):
         self.rate, self.downmix = recipe.sample_rate, recipe.downmix
-        self.resampler, self.form, self.start, self.time, self.chunks = None, None, None, None, []
+        self.resampler, self.form, self.start, self.fed, self.chunks = None, None, Fraction(0), 0, []
+
+    @property
+    def time(self) -> Fraction | None:
+        """The time up to which sound was fed."""
+        return None if self.form is None else self.start + Fraction(self.fed, self.form[2])
 
     def add(self, frame):
         """Take a frame; yield the run before it where it does not follow."""
-        frame = self._one_channel(frame)
-        time = self.time if frame.pts is None else frame.pts * frame.time_base
-        time = Fraction(0) if time is None else time
+        if self.downmix != "mix":
+            frame = self._one_channel(frame)
         form = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if form != self.form or abs(time - self.time) > GAP_S:
+        if form != self.form or not self._follows(frame):
+            start = (self.time or Fraction(0)) if frame.pts is None else frame.pts * frame.time_base
             yield from self.flush()
-            self.resampler = av.AudioResampler(format="s16", layout="mono", rate=self.rate)
-            self.form, self.start, self.time = form, time, time
-        self.time += Fraction(frame.samples, frame.sample_rate)
+            # Chunks of a second: a sound frame lasts 0.02 s, and each chunk costs a call or two.
+            self.resampler = av.AudioResampler(format="s16", layout="mono", rate=self.rate, frame_size=self.rate)
+            self.form, self.start, self.fed = form, start, 0
+        self.fed += frame.samples
         frame.pts = None
         self.chunks += [chunk.to_ndarray()[0] for chunk in self.resampler.resample(frame)]
+
+    def _follows(self, frame) -> bool:
+        if frame.pts is None:
+            return True
+        base, rate = frame.time_base, self.form[2]
+        # In units of 1 / (base · rate), because Fractions for each of 50 frames a second would show.
+        off = (frame.pts * base.numerator * rate - self.fed * base.denominator) * self.start.denominator \
+            - self.start.numerator * base.denominator * rate
+        return abs(off) <= GAP_S * base.denominator * rate * self.start.denominator
 
     def flush(self):
         if self.resampler is not None:
