@@ -210,7 +210,7 @@ def find_extractor(modality: str, text: str) -> tuple[ModuleType, str | None]:
     known = {module.NAME: module for module in extractors if modality == module.MODALITY}
     module = known.get(name + colon)
     if module is None or (colon and not argument):
-        listed = sorted(name + "PATH" if name.endswith(":") else name for name in known)
+        listed = sorted(name + "…" if name.endswith(":") else name for name in known)
         raise UsageError("no such extractor", where=f"--{modality}", expected=" or ".join(listed) or "none",
                          got=repr(text))
     return module, argument or None

@@ -154,7 +154,7 @@ def test_bad_embeddings_are_told(demo_road, tmp_path, make, kind, message):
 
 
 @pytest.mark.parametrize(("settings", "kind", "message"), [
-    ({"extractors": {"audio": "foo"}}, UsageError, "--audio: no such extractor: expected hf:PATH or mfcc"),
+    ({"extractors": {"audio": "foo"}}, UsageError, "--audio: no such extractor: expected hf:… or mfcc"),
     ({"extractors": {"video": "onnx:/no/where.onnx"}}, MissingInput, "where.onnx"),
     ({"pool": "max"}, UsageError, "--pool: no extractor here can pool like this: expected cls or mean or none"),
     ({"dims": {"smell": 3}}, UsageError, "--dims: no such modality here: expected audio, video, text, got smell"),

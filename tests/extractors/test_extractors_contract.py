@@ -124,10 +124,10 @@ def test_an_unknown_pool_is_refused_with_those_known(name):
 
 
 @pytest.mark.parametrize(("modality", "text", "known"), [
-    ("audio", "", "hf:PATH or mfcc"), ("audio", "mfc", "hf:PATH or mfcc"),
-    ("audio", "tfidf", "hf:PATH or mfcc"),
-    ("audio", "mfcc:3", "hf:PATH or mfcc"), ("text", "hf", "hf:PATH or tfidf"),
-    ("text", "hf:", "hf:PATH or tfidf"), ("video", "hf:DIR", "onnx:PATH or strip")])
+    ("audio", "", "hf:… or mfcc or opensmile:…"), ("audio", "mfc", "hf:… or mfcc or opensmile:…"),
+    ("audio", "tfidf", "hf:… or mfcc or opensmile:…"),
+    ("audio", "mfcc:3", "hf:… or mfcc or opensmile:…"), ("text", "hf", "hf:… or tfidf"),
+    ("text", "hf:", "hf:… or tfidf"), ("video", "hf:DIR", "onnx:… or strip")])
 def test_an_unknown_extractor_is_refused_with_those_known(modality, text, known):
     with pytest.raises(UsageError) as caught:
         find_extractor(modality, text)
