@@ -8,6 +8,7 @@ import sys
 from emoprep.errors import EmoprepError
 
 INTERRUPTED, TERMINATED, USAGE = 130, 143, 2
+STOPPED = "{}; finished pieces are kept: run the same command again to go on"
 
 
 class _Terminated(BaseException):
@@ -24,19 +25,19 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _raise_terminated)
     usage_error = typer.BadParameter.__base__  # typer brings its own click, so the class is reached through it
     try:
-        return app(arguments, standalone_mode=False, prog_name="emoprep") or 0
+        code = app(arguments, standalone_mode=False, prog_name="emoprep") or 0
+        # typer turns Ctrl-C into this code by itself, without a word.
+        return _fail(STOPPED.format("interrupted"), code, arguments) if code == INTERRUPTED else code
     except EmoprepError as error:
         return _fail(str(error), error.exit_code, arguments)
     except usage_error as error:
         return _fail(_usage(error), USAGE, arguments)
     except typer.Exit as stop:
         return stop.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted; finished pieces are kept: run the same command again to go on", INTERRUPTED,
-                     arguments)
+    except KeyboardInterrupt:
+        return _fail(STOPPED.format("interrupted"), INTERRUPTED, arguments)
     except _Terminated:
-        return _fail("terminated; finished pieces are kept: run the same command again to go on", TERMINATED,
-                     arguments)
+        return _fail(STOPPED.format("terminated"), TERMINATED, arguments)
     except BrokenPipeError:
         # The reader of our output has gone (`| head`); nothing can be told it any more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -177,12 +177,12 @@ def _step_counts(features: Mapping[str, Modality], base: np.ndarray, neighbor: n
     for name, modality in sequences.items():
         both = _presence(modality, base, neighbor)[1]
         length = _half_up((1 - share) * own[name][base] + share * own[name][other])
-        known = stretch.setdefault(modality.clock, np.full(len(base), np.nan))
+        known = stretch.setdefault(_shared_clock(name, modality), np.full(len(base), np.nan))
         np.copyto(known, length / own[name][base], where=both & np.isnan(known))
     counts = {}
     for name, modality in sequences.items():
         kind, _, rate = modality.clock.partition(":")
-        factor = stretch[modality.clock]
+        factor = stretch[_shared_clock(name, modality)]
         if kind == "fps" and duration is not None:
             by_time = np.divide(duration, seconds[base], out=np.ones(len(base)), where=seconds[base] > 0)
             factor = np.where(np.isnan(factor), by_time, factor)
@@ -198,6 +198,11 @@ def _require_durations(name: str, clock: str, durations: np.ndarray | None) -> N
         raise EmoprepError("steps at a rate of their own need the durations of the utterances",
                            where=f"feature {name}", expected="seconds for every row", got=f"clock {clock}",
                            remedy="make the features again with `emoprep features`")
+
+
+def _shared_clock(name: str, modality: Modality) -> str:
+    """Return what a sequence is stretched by: a clock that others follow too, or itself alone (its own tokens)."""
+    return modality.clock if modality.clock == "words" or modality.clock.startswith("fps:") else name
 
 
 def _half_up(number: np.ndarray) -> np.ndarray:

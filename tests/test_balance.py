@@ -109,9 +109,28 @@ def test_class_weights_are_those_after_the_plan(demo_road):
     np.testing.assert_allclose(array, [original["weights"][label] for label in original["labels"]], rtol=1e-6)
 
 
-def test_annotation_alone_gives_the_weights_of_the_store(demo_road, tmp_path):
-    balance(demo_road / "shards", tmp_path / "out", strategy="weights")
-    assert (tmp_path / "out/class_weights.json").read_bytes() == (demo_road / "weights/class_weights.json").read_bytes()
+def test_weights_of_a_store_count_what_a_trainer_will_see(demo_road, tmp_path):
+    """One train clip does not decode: it is in the annotation, and in no sample."""
+    result = balance(demo_road / "shards", tmp_path / "out", strategy="weights")
+    assert "train utterances without a sample, which do not count: 1" in result.notes
+    uncut = [row for row in pq.read_table(demo_road / "shards/utterances.parquet").to_pylist()
+             if row["split"] == "train" and row["shard"] is None]
+    counts = {**COUNTS, uncut[0]["emotion"]: COUNTS[uncut[0]["emotion"]] - 1}
+    assert result.to_json()["before"] == counts
+    assert json.loads((tmp_path / "out/class_weights.json").read_text())["counts"] == counts
+
+
+def test_oversampled_shards_hold_what_was_asked_for(demo_road):
+    """Counted in the samples themselves, not in the index."""
+    import tarfile
+
+    found = dict.fromkeys(COUNTS, 0)
+    for path in sorted((demo_road / "oversample").glob("train-*.tar")):
+        with tarfile.open(path) as tar:
+            for entry in tar:
+                if entry.name.endswith(".json") and not entry.name.endswith(".words.json"):
+                    found[json.load(tar.extractfile(entry))["emotion"]] += 1
+    assert len(set(found.values())) == 1, found
 
 
 def test_same_seed_same_bytes_and_another_seed_not(demo_road, tmp_path):
@@ -163,7 +182,8 @@ def test_mask_keeps_context_and_delete_does_not(demo_road, tmp_path):
     masked, gone = (pq.read_table(tmp_path / name / "utterances.parquet").to_pylist() for name in ("mask", "gone"))
     assert len(masked) == 95 and sum(row["loss_mask"] for row in masked if row["split"] == "train") == 14
     train = [row for row in gone if row["split"] == "train"]
-    assert len(train) == 14
+    # The one that was never cut stays an annotated utterance, in no sample and no loss.
+    assert len(train) == 15 and [row["loss_mask"] for row in train if row["shard"] is None] == [0]
     for dialogue in {row["dialogue"] for row in train}:
         turns = [row["turn"] for row in train if row["dialogue"] == dialogue]
         assert turns == list(range(len(turns)))

@@ -95,7 +95,7 @@ def test_embeddings_of_ones_own_are_a_modality(demo_road, tmp_path, kind):
         pq.write_table(pyarrow.table({"key": keys, "vector": vectors.tolist()}), path)
     result = run(demo_road / "shards", tmp_path / "out", add={"text": path, "face": path})
     assert result.missing == {"text": list(missing), "face": list(missing)}
-    assert any(f"2 utterances are not in the file: {missing[0]}" in note for note in result.notes)
+    assert any(f"utterances that are not in the file: 2 ({missing[0]}" in note for note in result.notes)
     assert result.modalities["text"]["dim"] == result.modalities["face"]["dim"] == 6
     rows, found = read(tmp_path / "out", "train")
     for key, vector, there in zip(rows.column("key").to_pylist(), found["text"].values, found["face"].present,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from emoprep.contracts import Modality
 from emoprep.errors import UsageError
 from emoprep.interpolate import made_features, unit_modalities
 from emoprep.store.card import card
-from emoprep.store.folder import CARD, INDEX, Run, draft, start_run, write_bytes
+from emoprep.store.folder import CARD, INDEX, SKIPPED, Run, draft, start_run, take_over, write_bytes
 from emoprep.store.manifest import versions
 from emoprep.store.shards import SampleReader, pack, shard_name, write_shard
 from emoprep.store.tables import GROUP_ROWS, file_facts, has_column, write_table
@@ -149,15 +148,6 @@ def _unchanged(plan: BalancePlan) -> bool:
     return (not len(plan.decision.base) and all(op == "keep" for op in plan.items.op) and not plan.imputed)
 
 
-def take_over(source: Path, target: Path) -> None:
-    """Hard-link a file that does not change; copy it where the disk does not allow that."""
-    with draft(target) as sketch:
-        try:
-            os.link(source, sketch)
-        except OSError:
-            shutil.copyfile(source, sketch)
-
-
 # ---------------------------------------------------------------------------------------------- shards
 
 @dataclass(frozen=True)
@@ -267,6 +257,8 @@ def _seal(plan: BalancePlan, run: Run, train: pyarrow.Table, pieces: dict[str, A
     with draft(run.out / "plan.parquet") as sketch:
         parquet.write_table(plan.table(), sketch)
     _write_weights(plan, run.out)
+    if source.store is not None and (source.store.path / SKIPPED).is_file():
+        take_over(source.store.path / SKIPPED, run.out / SKIPPED)
     counts = {**source.manifest.counts, "train": train.num_rows}
     packages = ("numpy", "pyarrow", *(("scikit-learn",) if plan.makes == "vectors" else ()))
     manifest = replace(

@@ -150,21 +150,28 @@ def plan_balance(source: Path | Input, *, strategy: str, labels: str | None = No
     y = np.array(label_scheme.encode({label_scheme.column: value}
                                      for value in train.column(label_scheme.column).to_pylist()), np.int16)
     mask = train.column("loss_mask").to_numpy()
+    features, notes = None, []
+    if opened.kind == "shards":
+        # An utterance without a sample is in no trainer's loss, and nothing can be copied from it.
+        uncut = train.column("shard").is_null().to_numpy()
+        mask = np.where(uncut, 0, mask)
+        notes += [f"train utterances without a sample, which do not count: {uncut.sum()}"] if uncut.any() else []
     before = _counts(y, mask, label_scheme.labels)
     targets = dict(before)
     if module.DIRECTION != "none":
         targets = decide_targets(target or "auto", {name: int(count) for name, count in before.items()},
                                  module.DIRECTION)
-    features, notes = None, []
+    imputed = False
     if module.NEEDS == "features" and opened.kind == "features":
-        features, notes = replace_nonfinite(opened.features(), nonfinite, train.column("key").to_pylist())
+        features, mended = replace_nonfinite(opened.features(), nonfinite, train.column("key").to_pylist())
+        notes, imputed = notes + mended, bool(mended)
     keys = tuple(train.column("key").to_pylist())
     # A masked row is context: it does not count, and is nobody's parent.
     problem = Problem(keys, tuple(train.column("dialogue").to_pylist()), np.where(mask > 0, y, OUTSIDE),
                       label_scheme.labels, targets, seed, given, features, _seconds(train))
     known = module.NEEDS == "labels" or features is not None
     if not known and not counts_only:
-        raise UsageError(f"{strategy} needs features, and IN has none", where=str(source),
+        raise UsageError(f"{strategy} needs features, and IN has none", where=opened.where,
                          remedy="run `emoprep segment` and `emoprep features` first, or --dry-run for the counts")
     decision = module.decide(problem) if known else None
     items = _items(problem, decision, y, mask, outside, train) if known else None
@@ -180,7 +187,7 @@ def plan_balance(source: Path | Input, *, strategy: str, labels: str | None = No
         opened, strategy, module.MAKES, label_scheme, facts, _whole(before), _whole(targets), _whole(after),
         class_weights(_whole(after), scheme, normalize=normalize, max_ratio=max_ratio), seed,
         str(given.get("renorm", "off")), keys, y, decision, items, features, problem.seconds,
-        (*notes, *(decision.notes if decision else ())), bool(notes))
+        (*notes, *(decision.notes if decision else ())), imputed)
 
 
 def _own_options(module, given: Mapping[str, Any], target: str | None) -> dict[str, Any]:
@@ -206,7 +213,7 @@ def _one_of(option: str, value: str, known: Sequence[str]) -> None:
 
 
 def _check_train(opened: Input, train: pyarrow.Table, module) -> None:
-    where = str(opened.store.path) if opened.store else opened.manifest.corpus
+    where = opened.where
     if not train.num_rows:
         raise UsageError("there is no train split, and dev and test are never balanced", where=where,
                          got=", ".join(str(name) for name in opened.manifest.counts) or "no utterance")

@@ -22,8 +22,9 @@ __all__ = ["Input", "open_input"]
 
 @dataclass(frozen=True)
 class Input:
-    """IN: its manifest, its index (all splits, in order) and, for a store, where it lies."""
+    """IN: where it lies, its manifest, its index (all splits, in order) and, for a store, the store."""
 
+    where: str
     manifest: Manifest
     index: pyarrow.Table
     store: Store | None
@@ -54,7 +55,7 @@ def open_input(source: Path, *, corpus: str | None = None, options: Mapping[str,
         if options:
             raise UsageError("IN is a store, and cut already", where=f"--{next(iter(options))}",
                              remedy="give this option to `emoprep segment`")
-        return Input(store.manifest, store.index(), store, {"store": store.fingerprint})
+        return Input(str(source), store.manifest, store.index(), store, {"store": store.fingerprint})
     module, read = open_corpus(source, corpus, options)
     import pyarrow
 
@@ -67,5 +68,5 @@ def open_input(source: Path, *, corpus: str | None = None, options: Mapping[str,
         modalities={}, schemes={scheme.name: scheme for scheme in module.SCHEMES}, annotation=module.ANNOTATION,
         citation=module.CITATION, licence=module.LICENCE, notes=list(read.notes))
     index = pyarrow.Table.from_pylist(rows, schema=schema(module.ANNOTATION, module.SCHEMES))
-    return Input(manifest, index, None,
+    return Input(str(source), manifest, index, None,
                  {"annotation": annotation_digests(read)})

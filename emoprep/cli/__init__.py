@@ -13,7 +13,7 @@ from emoprep.cli import balance, demo, features, segment, stats
 __all__ = ["app"]
 
 app = typer.Typer(
-    name="emoprep", no_args_is_help=True, add_completion=True, rich_markup_mode=None,
+    name="emoprep", invoke_without_command=True, add_completion=True, rich_markup_mode=None,
     pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
     help="Aligned shards, class skew and traceable balancing for multimodal conversational emotion recognition.",
     epilog="Start with: emoprep demo demo-out    Then: emoprep segment /data/MELD.Raw shards/meld")
@@ -26,9 +26,11 @@ def _version(asked: bool) -> None:
 
 
 @app.callback()
-def _emoprep(version: bool = typer.Option(False, "--version", is_eager=True, callback=_version,
+def _emoprep(context: typer.Context, version: bool = typer.Option(False, "--version", is_eager=True, callback=_version,
                                           help="Print the version and end.")) -> None:
-    pass
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)
 
 
 for module in (segment, stats, features, balance, demo):

@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 def features(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A store of shards.")], out: shared.Out, *,
     audio: Annotated[Optional[str], typer.Option(  # noqa: UP045
-        metavar="NAME", help="mfcc, hf:DIR (a local Hugging Face folder), opensmile:SET or none.  [default: mfcc]")] = None,
+        metavar="NAME", help="mfcc, hf:DIR (a local model's folder), opensmile:SET or none.  [default: mfcc]")] = None,
     video: Annotated[Optional[str], typer.Option(  # noqa: UP045
         metavar="NAME", help="strip, onnx:FILE or none.  [default: strip]")] = None,
     text: Annotated[Optional[str], typer.Option(  # noqa: UP045

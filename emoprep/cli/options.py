@@ -53,6 +53,7 @@ Config = Annotated[Optional[Path], typer.Option(  # noqa: UP045 - typer wants Op
     help="Settings file; emoprep.toml in the working folder is read unasked.")]
 In = Annotated[Path, typer.Argument(metavar="IN", show_default=False,
                                     help="A raw corpus, or a store (a folder with manifest.json).")]
+Raw = Annotated[Path, typer.Argument(metavar="IN", show_default=False, help="The folder of a raw corpus.")]
 Out = Annotated[Path, typer.Argument(metavar="OUT", show_default=False, help="The folder to make.")]
 Corpus = Annotated[Optional[str], typer.Option(  # noqa: UP045
     "--corpus", metavar="NAME", help="The corpus, where its folder's layout leaves doubt: meld.")]

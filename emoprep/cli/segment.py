@@ -13,7 +13,7 @@ def register(app: typer.Typer) -> None:
 
 
 def segment(
-    source: shared.In, out: shared.Out, *,
+    source: shared.Raw, out: shared.Out, *,
     fps: Annotated[str, typer.Option(metavar="N", help="Frames a second; 24000/1001 is exact too.")] = "10",
     size: Annotated[int, typer.Option(metavar="PX", help="Side of a frame, a multiple of 16.")] = 112,
     fit: Annotated[str, typer.Option(metavar="stretch|pad|crop", help="How a picture becomes a square.")] = "stretch",

@@ -18,7 +18,7 @@ from emoprep.features.plan import Choice, FeaturesPlan
 from emoprep.nonfinite import replace_nonfinite, train_medians
 from emoprep.projection import one_blas_thread, scaler
 from emoprep.store.card import card
-from emoprep.store.folder import CARD, INDEX, Run, draft, start_run, write_bytes
+from emoprep.store.folder import CARD, INDEX, SKIPPED, Run, draft, start_run, take_over, write_bytes
 from emoprep.store.manifest import open_store, versions
 from emoprep.store.tables import GROUP_ROWS, has_column, read_table, write_table
 from emoprep.utterance import SPLITS
@@ -97,6 +97,8 @@ def _write(plan: FeaturesPlan, run: Run, index: pyarrow.Table) -> FeaturesResult
     manifest = _manifest(plan, rows, tables, written, missing)
     with draft(run.out / "scaler.npz") as sketch, sketch.open("wb") as file:
         np.savez(file, **_scaler(run.out, manifest.modalities))
+    if (plan.store.path / SKIPPED).is_file():
+        take_over(plan.store.path / SKIPPED, run.out / SKIPPED)
     write_bytes(run.out / CARD, card(manifest))
     run.seal(manifest.to_bytes())
     return FeaturesResult(str(run.out), manifest.corpus, dict(manifest.counts), dict(manifest.modalities), missing,
@@ -208,8 +210,8 @@ def _manifest(plan: FeaturesPlan, rows: _Rows, tables, written: int, missing: Ma
     notes = list(rows.notes)
     for name, keys in missing.items():
         if keys:
-            notes.append(f"{name}: {len(keys)} utterances are not in the file: {', '.join(keys[:5])}"
-                         + (" …" if len(keys) > 5 else ""))
+            notes.append(f"{name}: utterances that are not in the file: {len(keys)} ({', '.join(keys[:5])}"
+                         + (" …)" if len(keys) > 5 else ")"))
     return replace(of, kind="features", facts=plan.facts, modalities=modalities, shards=[], tables=tables,
                    written=written, versions=versions("numpy", "pyarrow", "scikit-learn", "scipy"), notes=notes)
 

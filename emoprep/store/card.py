@@ -6,8 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from emoprep.store.folder import INDEX
 from emoprep.store.index import COLUMNS
 from emoprep.store.manifest import Manifest
+from emoprep.store.tables import TRANSCRIPT, has_column
 
 __all__ = ["card"]
 
@@ -23,20 +25,26 @@ def card(manifest: Manifest) -> bytes:
     """Return the card of a store."""
     head = {"license": "other", "pretty_name": f"{manifest.title} ({manifest.kind})",
             "task_categories": ["audio-classification", "video-classification", "text-classification"]}
-    pieces = manifest.shards if manifest.kind == "shards" else manifest.tables
-    splits = list(dict.fromkeys(_prefix(piece["name"]) for piece in pieces))
-    if splits:
-        pattern = "{}-*.tar" if manifest.kind == "shards" else "{}.parquet"
-        head["configs"] = [{"config_name": "default", "data_files": [
-            {"split": split, "path": pattern.format(split)} for split in splits]}]
-        head["dataset_info"] = {"features": _features(manifest)}
+    files = _data_files(manifest)
+    head["configs"] = [{"config_name": "default",
+                        "data_files": [{"split": split, "path": path} for split, path in files.items()]}]
+    head["dataset_info"] = {"features": _features(manifest)}
     # JSON is YAML, and quotes every name as it must be.
     lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in head.items()]
     return ("---\n" + "\n".join(lines) + "\n---\n\n" + _text(manifest)).encode()
 
 
-def _prefix(name: str) -> str:
-    return name.removesuffix(".parquet").rsplit("-", 1)[0] if name.endswith(".tar") else name.removesuffix(".parquet")
+def _data_files(manifest: Manifest) -> dict[str, str]:
+    """Return a pattern of files by split, named for what is in it."""
+    if manifest.kind == "annotation":
+        return {"utterances": INDEX}
+    if manifest.kind == "features":
+        return {table["split"]: table["name"] for table in manifest.tables}
+    prefixes = dict.fromkeys(shard["name"].rsplit("-", 1)[0] for shard in manifest.shards)
+    splits = [prefix.rsplit("/", 1)[-1] for prefix in prefixes]
+    # `datasets` keeps the word "all" for the union of all splits.
+    return {"unsplit" if split == "all" else split: f"{prefix}-*.tar"
+            for split, prefix in zip(splits, prefixes, strict=True)}
 
 
 def _row_features(manifest: Manifest) -> list[dict[str, Any]]:
@@ -47,8 +55,15 @@ def _row_features(manifest: Manifest) -> list[dict[str, Any]]:
 
 def _features(manifest: Manifest) -> list[dict[str, Any]]:
     row = _row_features(manifest)
-    if manifest.kind != "shards":
-        return row + [{"name": name, **_vector(modality)} for name, modality in manifest.modalities.items()]
+    if manifest.kind == "annotation":
+        return row
+    if manifest.kind == "features":
+        for feature in row:
+            if feature["name"] == "text":
+                feature["name"] = TRANSCRIPT
+        extra = [has_column(name) for name in manifest.modalities if has_column(name) not in COLUMNS]
+        return [*row, *({"name": name, "dtype": "bool"} for name in extra),
+                *({"name": name, **_vector(modality)} for name, modality in manifest.modalities.items())]
     made = [{"name": name, **kind} for name, kind in MADE.items()]
     members = {"json": {"struct": row + made}, "txt": {"dtype": "string"}, "words.json": WORDS}
     if "audio" in manifest.modalities:
@@ -79,8 +94,8 @@ Made by `emoprep {manifest.facts["command"]}`: {_KINDS[manifest.kind]}
 |---|---|
 {counts}
 
-With media or features: {manifest.written}. Skipped: {skipped}. Every annotated utterance is a row of
-`utterances.parquet`, also those that were skipped (`skipped.jsonl` says why).
+With media or features: {manifest.written}. Skipped when cutting: {skipped}. Every annotated utterance is a row of
+`utterances.parquet`{", also those that were skipped (`skipped.jsonl` says why)" if manifest.skipped else ""}.
 
 ## Settings
 

@@ -19,7 +19,7 @@ from typing import Any
 from emoprep.errors import EmoprepError, UsageError
 
 __all__ = ["CARD", "INDEX", "MANIFEST", "SKIPPED", "Run", "canonical_json", "draft", "fingerprint", "holds",
-           "start_run", "write_bytes"]
+           "start_run", "take_over", "write_bytes"]
 
 MANIFEST = "manifest.json"
 INDEX = "utterances.parquet"
@@ -62,6 +62,15 @@ def draft(path: Path) -> Iterator[Path]:
         raise disk_error(error, path) from error
     finally:
         sketch.unlink(missing_ok=True)
+
+
+def take_over(source: Path, target: Path) -> None:
+    """Hard-link a file that does not change; copy it where the disk does not allow that."""
+    with draft(target) as sketch:
+        try:
+            os.link(source, sketch)
+        except OSError:
+            shutil.copyfile(source, sketch)
 
 
 def disk_error(error: OSError, path: Path) -> EmoprepError:

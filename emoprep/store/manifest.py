@@ -56,7 +56,8 @@ class Manifest:
             "versions": self.versions, "counts": self.counts, "written": self.written, "skipped": self.skipped,
             "modalities": self.modalities,
             "label_schemes": {name: scheme.to_json() for name, scheme in self.schemes.items()},
-            "annotation": self.annotation, "shards": self.shards, "tables": self.tables, "balance": self.balance,
+            "annotation": self.annotation, "shards": [_ordered(piece) for piece in self.shards],
+            "tables": [_ordered(piece) for piece in self.tables], "balance": self.balance,
             "notes": self.notes, "licence": self.licence, "citation": self.citation,
             "fingerprint": fingerprint(self.facts),
         }
@@ -80,6 +81,11 @@ class Manifest:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise EmoprepError("this manifest cannot be read", where=where, got=repr(error),
                                remedy="make the store again") from error
+
+
+def _ordered(piece: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a piece's facts in one order, whether they come from this run or from the notes of an earlier one."""
+    return {name: piece[name] for name in ("name", "split", "utterances", "size", "sha256")}
 
 
 @dataclass(frozen=True)
