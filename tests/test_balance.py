@@ -133,6 +133,16 @@ def test_oversampled_shards_hold_what_was_asked_for(demo_road):
     assert len(set(found.values())) == 1, found
 
 
+def test_made_items_without_a_modality_are_told(demo_road):
+    notes = open_store(demo_road / "smote").manifest.notes
+    index, made = features_of(demo_road / "smote")
+    new = np.array(index.column("op").to_pylist()) != "keep"
+    for name, modality in made.items():
+        lacking = int((new & ~modality.present).sum())
+        assert (f"made items without {name}, because their base has none: {lacking}" in notes) == (lacking > 0)
+    assert any("made items without audio" in note for note in notes)
+
+
 def test_same_seed_same_bytes_and_another_seed_not(demo_road, tmp_path):
     for name, seed in (("a", 0), ("b", 1)):
         balance(demo_road / "features", tmp_path / name, strategy="smote", seed=seed)

@@ -108,6 +108,14 @@ def test_embeddings_of_ones_own_are_a_modality(demo_road, tmp_path, kind):
     assert index.column("has_face").to_pylist().count(False) == 2
 
 
+def test_leaving_a_modality_out_and_bringing_it_is_no_conflict(demo_road, tmp_path):
+    np.savez(tmp_path / "e.npz", **{key: np.ones(2, "f4") for key in keys_of(demo_road / "shards")})
+    asked = {"text": tmp_path / "e.npz"}
+    assert len(plan_features(demo_road / "shards", extractors={"text": "none"}, add=asked).choices) == 3
+    with pytest.raises(UsageError, match="an extractor and embeddings for one modality"):
+        plan_features(demo_road / "shards", extractors={"text": "tfidf"}, add=asked)
+
+
 def test_brought_modality_is_balanced_like_any_other(demo_road, emoprep, tmp_path):
     keys = keys_of(demo_road / "shards")
     rng = np.random.default_rng(1)

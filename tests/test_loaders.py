@@ -254,6 +254,7 @@ result = {"seen": seen, "shuffled": shuffled, "found": found, "apart": (logits -
     assert all(one["pictures"][1] == one["longest"] and one["masks"] for one in found["found"])
     assert len({one["longest"] for one in found["found"]}) > 1  # padded to each batch's own longest
     assert found["apart"] < 1e-5 and found["trained"]
+    assert found["weights"] == pytest.approx([60 / 7 / count for count in (28, 7, 2, 4, 10, 3, 6)])
     assert found["loss"] == pytest.approx(weighted_loss(found["logits"], found["labels"], found["weights"]), rel=1e-5)
 
 

@@ -174,6 +174,8 @@ def plan_balance(source: Path | Input, *, strategy: str, labels: str | None = No
         raise UsageError(f"{strategy} needs features, and IN has none", where=opened.where,
                          remedy="run `emoprep segment` and `emoprep features` first, or --dry-run for the counts")
     decision = module.decide(problem) if known else None
+    notes += [f"made items without {name}, because their base has none: {lacking}"
+              for name, modality in (features or {}).items() if (lacking := (~modality.present[decision.base]).sum())]
     items = _items(problem, decision, y, mask, outside, train) if known else None
     after = _counts(y[items.row], items.loss_mask, label_scheme.labels) if known else {
         name: float(targets[name]) for name in targets}

@@ -63,7 +63,7 @@ def plan_features(source: Path, *, extractors: Mapping[str, str | None] | None =
     asked = dict(extractors or {})
     for modality in ("audio", "video", "text"):
         if modality in add:
-            if asked.get(modality) is not None:
+            if asked.get(modality) not in (None, "none"):
                 raise UsageError("an extractor and embeddings for one modality", where=f"--add {modality}",
                                  got=f"--{modality} {asked[modality]}", remedy="leave one of the two out")
             continue

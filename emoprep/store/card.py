@@ -39,12 +39,14 @@ def _data_files(manifest: Manifest) -> dict[str, str]:
     if manifest.kind == "annotation":
         return {"utterances": INDEX}
     if manifest.kind == "features":
-        return {table["split"]: table["name"] for table in manifest.tables}
+        return {_split_name(table["split"]): table["name"] for table in manifest.tables}
     prefixes = dict.fromkeys(shard["name"].rsplit("-", 1)[0] for shard in manifest.shards)
-    splits = [prefix.rsplit("/", 1)[-1] for prefix in prefixes]
-    # `datasets` keeps the word "all" for the union of all splits.
-    return {"unsplit" if split == "all" else split: f"{prefix}-*.tar"
-            for split, prefix in zip(splits, prefixes, strict=True)}
+    return {_split_name(prefix.rsplit("/", 1)[-1]): f"{prefix}-*.tar" for prefix in prefixes}
+
+
+def _split_name(split: str) -> str:
+    """Return the name under which `datasets` knows a split: it keeps "all" for the union of all splits."""
+    return "unsplit" if split == "all" else split
 
 
 def _row_features(manifest: Manifest) -> list[dict[str, Any]]:

@@ -4,12 +4,13 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from emoprep.errors import EmoprepError, UsageError
-from emoprep.store.folder import MANIFEST, canonical_json, draft, fingerprint, holds, start_run, write_bytes
+from emoprep.store.folder import MANIFEST, canonical_json, draft, fingerprint, holds, start_run, take_over, write_bytes
 
 FACTS = {"command": "segment", "settings": {"size": 112, "fps": "10", "corpus": "meld"},
          "inputs": {"annotation": {"train.csv": "ab" * 32}, "media": {"files": 3}}}
@@ -17,9 +18,9 @@ OTHER = {**FACTS, "settings": {**FACTS["settings"], "size": 224}}
 
 
 def tree(folder):
-    """Return every file and folder with its bytes and time."""
+    """Return every file and folder with its bytes and time (the lock's aside: it is opened to ask for it)."""
     return {path.relative_to(folder).as_posix(): (path.read_bytes() if path.is_file() else None,
-                                                  path.stat().st_mtime_ns)
+                                                  path.stat().st_mtime_ns if path.name != "lock" else 0)
             for path in sorted(folder.rglob("*"))}
 
 
@@ -99,6 +100,27 @@ def test_a_place_that_cannot_be_made(tmp_path):
         pass
     with pytest.raises(EmoprepError, match="cannot write"):
         write_bytes(tmp_path / "file/out", b"")
+
+
+def test_a_file_that_does_not_change_is_linked_not_copied(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.tar").write_bytes(b"shard")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/a.tar").write_bytes(b"old")
+    for _ in range(2):  # also where it is there already
+        take_over(tmp_path / "in/a.tar", tmp_path / "out/a.tar")
+        assert (tmp_path / "out/a.tar").samefile(tmp_path / "in/a.tar")
+        assert not list((tmp_path / "out/.emoprep").iterdir())
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no second disk")
+def test_a_file_on_another_disk_is_copied(tmp_path):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
+        if os.stat(other).st_dev == tmp_path.stat().st_dev:
+            pytest.skip("no second disk")
+        Path(other, "a.tar").write_bytes(b"shard")
+        take_over(Path(other, "a.tar"), tmp_path / "a.tar")
+    assert (tmp_path / "a.tar").read_bytes() == b"shard"
 
 
 # ---------------------------------------------------------------------------------------------- fingerprints

@@ -62,7 +62,8 @@ def test_others_can_read_it(tmp_path):
 
     with tarfile.open(path) as file:
         members = file.getmembers()
-    assert [member.name for member in members[:2]] == ["meld_train_dia0_utt0.frames.jpg", "meld_train_dia0_utt0.flac"]
+    assert [member.name.partition(".")[0] for member in members] == [
+        f"meld_train_dia0_utt{number}" for number in range(3) for _ in range(5)]
     assert {(member.mtime, member.isreg()) for member in members} == {(0, True)}
     read = list(webdataset.WebDataset(str(path), shardshuffle=False))
     assert [item["__key__"] for item in read] == [f"meld_train_dia0_utt{number}" for number in range(3)]
@@ -232,22 +233,22 @@ def test_a_member_that_claims_to_be_huge(tmp_path, read, size):
 
 
 @reading
-@pytest.mark.parametrize("kind", [b"x", b"g", b"L", b"K", b"S"])
-@pytest.mark.parametrize("size", [1 << 40, (1 << 62) - 1])
-def test_an_extended_header_that_claims_to_be_huge(tmp_path, read, size, kind):
+@pytest.mark.parametrize("kind", [b"x", b"L"])
+def test_an_extended_header_that_claims_to_be_huge(tmp_path, read, kind):
     path = tmp_path / "a.tar"
-    path.write_bytes(headed("k.txt", size, kind) + bytes(2048))
+    path.write_bytes(headed("k.txt", (1 << 62) - 1, kind) + bytes(2048))
     with pytest.raises(EmoprepError) as caught:
         read(path)
     assert "\n" not in str(caught.value)
 
 
 @reading
-@pytest.mark.parametrize("keep", [100, 511, 600, 1500, 2100, -9000])
+@pytest.mark.parametrize("keep", [100, 511, 600, 1024, 1500, 2100, 15_000])
 def test_a_shard_that_breaks_off(tmp_path, read, keep):
-    """Never less than all without a word."""
+    """In a header, in a member, between two of them: never less than all without a word."""
     path = tmp_path / "a.tar"
     write_shard(path, [sample(number, 5000) for number in range(3)])
+    assert path.stat().st_size > 20_000
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(EmoprepError) as caught:
         read(path)
