@@ -10,6 +10,7 @@ import pytest
 from emoprep.balance import balance
 from emoprep.balance.plan import spread
 from emoprep.errors import EmoprepError, UsageError
+from emoprep.features import features, plan_features
 from emoprep.stats import stats
 from emoprep.store.manifest import open_store
 from emoprep.store.tables import read_table
@@ -133,14 +134,16 @@ def test_oversampled_shards_hold_what_was_asked_for(demo_road):
     assert len(set(found.values())) == 1, found
 
 
-def test_made_items_without_a_modality_are_told(demo_road):
-    notes = open_store(demo_road / "smote").manifest.notes
-    index, made = features_of(demo_road / "smote")
-    new = np.array(index.column("op").to_pylist()) != "keep"
-    for name, modality in made.items():
-        lacking = int((new & ~modality.present).sum())
-        assert (f"made items without {name}, because their base has none: {lacking}" in notes) == (lacking > 0)
-    assert any("made items without audio" in note for note in notes)
+def test_made_items_without_a_modality_are_told(demo_road, tmp_path):
+    rows = pq.read_table(demo_road / "shards/utterances.parquet").to_pylist()
+    lost = next(row["key"] for row in rows if row["split"] == "train" and row["emotion"] == "fear")
+    np.savez(tmp_path / "e.npz", **{row["key"]: np.ones(2, "f4") for row in rows if row["key"] != lost})
+    features(plan_features(demo_road / "shards", add={"e": tmp_path / "e.npz"}), tmp_path / "features")
+    result = balance(tmp_path / "features", tmp_path / "out", strategy="smote")
+    lacking = sum(item["base"] == lost for item in plan_of(tmp_path / "out"))
+    assert 0 < lacking < 26
+    assert f"made items without e, because their base has none: {lacking}" in result.notes
+    assert features_of(tmp_path / "out")[1]["e"].present.tolist().count(False) == lacking + 1
 
 
 def test_same_seed_same_bytes_and_another_seed_not(demo_road, tmp_path):

@@ -257,7 +257,7 @@ def test_layers_and_dependencies_in_the_design():
     imports = {alias.split(".")[0] for _, tree in sources() for node in ast.walk(tree)
                for alias in ([name.name for name in node.names] if isinstance(node, ast.Import)
                              else [node.module or ""] if isinstance(node, ast.ImportFrom) else [])}
-    modules_of = {"ffmpeg-python": "ffmpeg", "pillow": "PIL", "imbalanced-learn": "imblearn"}
+    modules_of = {"ffmpeg-python": "ffmpeg", "pillow": "PIL", "imbalanced-learn": "imblearn", "scikit-learn": "sklearn"}
     for package in wanted:
         used = modules_of.get(package, package) in imports
         assert used == (rows[package] != "nothing imports it yet"), package
