@@ -92,10 +92,10 @@ class _Crew:
             process.join()
             self._mourn(number, process.exitcode)
             return
-        if outcome == "failed":
-            raise result
-        if outcome == "bug":
-            raise RuntimeError(f"a worker failed:\n{result}")
+        if outcome != "done":
+            pipe.close()  # the worker ends with its pipe
+            process.join()
+            raise result if outcome == "failed" else RuntimeError(f"a worker failed:\n{result}")
         if self.waiting:
             self._hand_out(pipe, process)
         else:

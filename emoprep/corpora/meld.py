@@ -96,7 +96,7 @@ def read(folder: Path, options: dict[str, str]) -> Corpus:
 
 _COLUMNS = ("Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID", "Season", "Episode",
             "StartTime", "EndTime")
-_TIME = re.compile(r"(\d{1,2}):(\d\d):(\d\d),(\d{1,3})")
+_TIME = re.compile(r"(\d{1,2}):(\d\d):(\d\d),(\d{1,3})", re.ASCII)
 
 # Files from before November 2020, and those in MELD.Raw.tar.gz, hold cp1252 text that was decoded as latin-1.
 _C1 = {0x85: "…", 0x91: "‘", 0x92: "’", 0x93: "“", 0x94: "”", 0x96: "–", 0x97: "—", 0xA0: " "}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from fractions import Fraction
 from functools import cache
 
@@ -19,6 +20,9 @@ from emoprep.media import pyav
 from emoprep.media.decode import DecodeFailure, Events, Recipe
 
 __all__ = ["pictures_and_sound", "program"]
+
+WAIT_S = 1.0
+"""How long ffmpeg may take to end once its pipe was read to the end."""
 
 
 @cache
@@ -34,33 +38,44 @@ def program() -> str:
 def pictures_and_sound(path: str, recipe: Recipe, *, video: bool, audio: bool, until: Fraction | None,
                        flags: list[str]) -> Events:
     """Yield pictures and sound with their times, as `pyav.pictures_and_sound` does."""
-    command = _command(path, recipe, video, audio)
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE) as process:
+    facts = pyav.read_facts(path)
+    command = _command(path, recipe, video, audio, facts)
+    # A file takes what ffmpeg says of a broken film, however much it is; a pipe that nobody reads would block it.
+    with tempfile.TemporaryFile() as said, subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said) as process:
         try:
             with av.open(process.stdout, format="nut") as container:
-                yield from pyav.read_container(container, recipe, video=video, audio=audio, until=until,
-                                               flags=flags, facts=pyav.read_facts(path))
-        except (OSError, ValueError) as error:
-            # The pipe holds nothing: what ffmpeg itself said is the reason.
-            said = process.stderr.read(100_000).decode(errors="replace").strip().splitlines()
-            raise DecodeFailure(" ".join((said or [str(error)])[-1].split())) from error
+                yield from pyav.read_container(container, recipe, video=video, audio=audio, until=until, flags=flags,
+                                               facts=facts)
+                complained = process.wait(WAIT_S) != 0 or said.tell() > 0
+            if complained and "damaged" not in flags:
+                flags.append("damaged")
+        except subprocess.TimeoutExpired:
+            pass  # more than `until` was asked for; what follows does not matter
+        except pyav.BROKEN as error:
+            process.kill()
+            said.seek(0)
+            lines = said.read(100_000).decode(errors="replace").strip().splitlines()
+            raise DecodeFailure(" ".join((lines or [str(error)])[-1].split())) from error
         finally:
             process.kill()
 
 
-def _command(path: str, recipe: Recipe, video: bool, audio: bool) -> list[str]:
+def _command(path: str, recipe: Recipe, video: bool, audio: bool, facts: pyav.Facts | None) -> list[str]:
     import ffmpeg
 
     given = {"hwaccel": recipe.hwaccel} if recipe.hwaccel else {}
-    # protocol_whitelist: a playlist that calls itself .mp4 must not open anything else.
-    source = ffmpeg.input(f"file:{os.path.abspath(path)}", threads=1, protocol_whitelist="file", **given)
+    source = ffmpeg.input(f"file:{os.path.abspath(path)}", threads=1, **pyav.GUARD, **given)
     # Stream maps and not filter labels, because a missing stream must stay missing ("?" makes it optional).
     maps = (["0:V:0?"] if video else []) + (["0:a:0?"] if audio else [])
+    # NUT knows no time below 0, and all would be shifted for its sake; sound before 0 is not wanted anyway.
+    # Nor does it tell which of six channels is the front centre, so ffmpeg takes that one out.
+    centre = recipe.downmix == "centre" and facts is not None and len(facts.channels) > 1 and "FC" in facts.channels
     graph = ffmpeg.output(
         source, "pipe:1", format="nut", vcodec="rawvideo", acodec="pcm_f32le",
-        # -copyts and passthrough keep the container's own times; ffmpeg's defaults would shift and repeat.
-        copyts=None, fps_mode="passthrough", enc_time_base="-1", **{"filter_threads": 1})
+        # -copyts, passthrough and disabled keep the container's own times; ffmpeg's defaults would shift and repeat.
+        copyts=None, fps_mode="passthrough", enc_time_base="-1", avoid_negative_ts="disabled", filter_threads=1,
+        af="atrim=start=0" + (",pan=mono|c0=FC" if centre else ""))
     arguments = ffmpeg.compile(graph.global_args("-nostdin", "-hide_banner", "-loglevel", "error"), cmd=program())
     at = arguments.index("pipe:1")
     return arguments[:at] + [word for stream in maps for word in ("-map", stream)] + arguments[at:]

@@ -24,23 +24,33 @@ GAP_S = Fraction(1, 50)
 ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: a cover, not a film
 
 
+# What may be opened. Playlists (hls, concat, dash …) are not among it: one that calls itself .mp4 would open others.
+CONTAINERS = ("aac,ac3,aiff,amr,asf,au,avi,caf,dv,flac,flv,gif,h264,hevc,ivf,m4v,matroska,mov,mp3,mpeg,mpegts,mpegvideo,"
+              "mxf,nut,ogg,rm,swf,w64,wav,webm,wtv,wv")
+GUARD = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
+
+# PyAV gives libav's codes as errors of several families.
+BROKEN = (av.FFmpegError, OSError, ValueError)
+
+
 def open_source(path: str):
     """Open a media file, or raise DecodeFailure with libav's words."""
     try:
-        # Only local files: a playlist that calls itself .mp4 must not open anything else.
-        return av.open(os.fspath(path), options={"protocol_whitelist": "file"}, metadata_errors="replace")
-    except (OSError, ValueError) as error:  # av.FFmpegError is an OSError or a ValueError, depending on the code
+        # "file:" and the whole path: "take:1.mp4" is a name, and not a protocol called take.
+        return av.open(f"file:{os.path.abspath(path)}", options=GUARD, metadata_errors="replace")
+    except BROKEN as error:
         raise DecodeFailure(_reason(error)) from error
 
 
 @dataclass(frozen=True)
 class Facts:
     """What a container says that does not survive a pipe of raw pictures: how its colours are meant, how many
-    sound tracks it has, and how long each picture lasts (by its time)."""
+    sound tracks it has, the channels of the first, and how long each picture lasts (by its time)."""
 
     colorspace: int
     color_range: int
     tracks: int
+    channels: tuple[str, ...] = ()
     durations: dict[Fraction, Fraction] = field(default_factory=dict)
 
 
@@ -48,14 +58,16 @@ def read_facts(path: str) -> Facts | None:
     """Read the facts without decoding anything; None where libav cannot open the file."""
     try:
         with open_source(path) as container:
-            film, _ = streams(container)
+            film, track = streams(container)
+            channels = tuple(channel.name for channel in track.layout.channels) if track is not None else ()
+            tracks = len(container.streams.audio)
             if film is None:
-                return Facts(2, 0, len(container.streams.audio))
+                return Facts(2, 0, tracks, channels)
             durations = {packet.pts * packet.time_base: packet.duration * packet.time_base
                          for packet in _packets(container, [film])
                          if packet is not None and packet.pts is not None and packet.duration}
             context = film.codec_context
-            return Facts(int(context.colorspace), int(context.color_range), len(container.streams.audio), durations)
+            return Facts(int(context.colorspace), int(context.color_range), tracks, channels, durations)
     except DecodeFailure:
         return None
 
@@ -95,7 +107,7 @@ def read_container(container, recipe: Recipe, *, video: bool, audio: bool, until
         film.codec_context.thread_count = 1
     if audio and (facts.tracks if facts else len(container.streams.audio)) > 1:
         flags.append("several-sound-tracks")
-    scaler, tape = _Scaler(recipe), _Tape(recipe)
+    scaler, tape = _Scaler(recipe, film), _Tape(recipe)
     previous, damaged, open_streams = None, False, {stream.index for stream in wanted}
     for packet in _packets(container, wanted):
         if packet is None:  # the container broke off
@@ -105,7 +117,7 @@ def read_container(container, recipe: Recipe, *, video: bool, audio: bool, until
             continue
         try:
             frames = packet.decode()
-        except (OSError, ValueError):  # one broken packet; its neighbours may be whole
+        except BROKEN:  # one broken packet; its neighbours may be whole
             damaged = True
             continue
         for frame in frames:
@@ -130,7 +142,7 @@ def _packets(container, wanted):
             yield next(packets)
         except StopIteration:
             return
-        except (OSError, ValueError):
+        except BROKEN:
             # libav cannot say where it would go on; what was read stands.
             yield None
             return
@@ -156,8 +168,9 @@ def _picture(frame, previous, film, scaler, facts) -> Picture:
 class _Scaler:
     """Scales pictures straight from the film's YUV to the strip's YCbCr, without RGB on the way."""
 
-    def __init__(self, recipe: Recipe):
+    def __init__(self, recipe: Recipe, film):
         self.size, self.fit, self.reformatter = recipe.size, recipe.fit, VideoReformatter()
+        self.pixel_aspect = (film is not None and film.sample_aspect_ratio) or 1
 
     def of(self, frame):
         """Return a function that scales `frame` once, when it is first wanted."""
@@ -185,7 +198,7 @@ class _Scaler:
         """Return the width and height to scale to, before the square is cut or filled."""
         if self.fit == "stretch":
             return self.size, self.size
-        aspect = Fraction(frame.width, frame.height) * (frame.sample_aspect_ratio or 1)
+        aspect = Fraction(frame.width, frame.height) * self.pixel_aspect
         wide = (aspect > 1) == (self.fit == "pad")  # does the width fill the square exactly?
         if wide:
             return self.size, max(1, round(self.size / aspect))
@@ -269,4 +282,5 @@ class _Tape:
 
 
 def _reason(error: BaseException) -> str:
+    """Return libav's words without the path, which the message has anyway."""
     return " ".join(str(getattr(error, "strerror", None) or error).split())

@@ -31,7 +31,8 @@ FACTS = ("command", "settings", "inputs")
 """What a fingerprint is taken over: the command, its settings that change bytes, and what it reads."""
 
 # What `--overwrite` may remove: only names that emoprep itself writes.
-_OURS = ("*-[0-9][0-9][0-9][0-9][0-9][0-9].tar", "*.parquet", MANIFEST, SKIPPED, CARD, "class_weights.json",
+_OURS = ("*-[0-9][0-9][0-9][0-9][0-9][0-9].tar", INDEX, "plan.parquet", "train.parquet", "dev.parquet", "test.parquet",
+         "all.parquet", MANIFEST, SKIPPED, CARD, "class_weights.json",
          "class_weights.npy", "sampler.npz", "scaler.npz")
 
 
@@ -51,17 +52,17 @@ def draft(path: Path) -> Iterator[Path]:
 
     Drafts lie in `.emoprep/` of the same folder, so that no glob over the store ever meets one.
     """
-    place = path.parent / STATE
-    place.mkdir(parents=True, exist_ok=True)
     # The process id keeps two workers apart that were given the same piece after a death.
-    sketch = place / f"{path.name}.{os.getpid()}.draft"
+    sketch = path.parent / STATE / f"{path.name}.{os.getpid()}.draft"
     try:
+        sketch.parent.mkdir(parents=True, exist_ok=True)
         yield sketch
         os.replace(sketch, path)
     except OSError as error:
         raise disk_error(error, path) from error
     finally:
-        sketch.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            sketch.unlink()
 
 
 def take_over(source: Path, target: Path) -> None:
@@ -161,6 +162,9 @@ def start_run(out: Path, facts: Mapping[str, Any], *, overwrite: bool = False) -
             shutil.rmtree(out / STATE, ignore_errors=True)
             yield Run(out, complete=True)
             return
+    elif earlier is not None and earlier["fingerprint"] is None and (out / MANIFEST).is_file():
+        raise UsageError("OUT holds another run", where=str(out), expected="a name that is free",
+                         got=f"a {MANIFEST} that emoprep did not write")
     elif earlier is not None and earlier["fingerprint"] != print_ and not overwrite:
         raise UsageError("OUT holds another run", where=str(out),
                          got=_difference(earlier["facts"], facts),
@@ -188,11 +192,16 @@ def _reported(out: Path):
 
 
 def _earlier(out: Path) -> dict[str, Any] | None:
-    """Return the fingerprint and facts of what OUT holds, complete or not."""
+    """Return the fingerprint and facts of what OUT holds, complete or not; None where no run has begun there.
+
+    Raises ValueError where the manifest cannot be read.
+    """
     for path in (out / MANIFEST, out / STATE / "run.json"):
         if path.is_file():
             try:
                 data = json.loads(path.read_bytes())
+                if not isinstance(data, dict):
+                    raise ValueError(f"{type(data).__name__} instead of an object")
             except ValueError:
                 if path.name == MANIFEST:
                     raise

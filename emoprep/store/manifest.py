@@ -71,6 +71,7 @@ class Manifest:
             if data.get("schema") != SCHEMA:
                 raise EmoprepError("this manifest is of another kind", where=where, expected=SCHEMA,
                                    got=str(data.get("schema")))
+            _check(data)
             schemes = {name: LabelScheme.from_json(name, scheme, where)
                        for name, scheme in data["label_schemes"].items()}
             return cls(data["corpus"], data["title"], data["kind"],
@@ -81,6 +82,28 @@ class Manifest:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise EmoprepError("this manifest cannot be read", where=where, got=repr(error),
                                remedy="make the store again") from error
+
+
+_KINDS = {str: ("corpus", "title", "kind", "command", "citation", "licence"), int: ("written",),
+          dict: ("settings", "inputs", "counts", "modalities", "label_schemes", "annotation", "skipped", "versions"),
+          list: ("shards", "tables", "notes")}
+
+
+def _check(data: Mapping[str, Any]) -> None:
+    """Raise ValueError for an entry of the wrong kind, or a table whose name would lead out of the store."""
+    for kind, names in _KINDS.items():
+        for name in names:
+            if type(data[name]) is not kind:
+                raise ValueError(f"{name} is {type(data[name]).__name__}, not {kind.__name__}")
+    if not (data["balance"] is None or isinstance(data["balance"], dict)):
+        raise ValueError("balance is no object")
+    for piece in (*data["shards"], *data["tables"]):
+        _ordered(piece)
+    for table in data["tables"]:
+        if Path(table["name"]).name != table["name"]:
+            raise ValueError(f"{table['name']!r} is no name of a table")
+    if not all(isinstance(note, str) for note in data["notes"]):
+        raise ValueError("a note is no text")
 
 
 def _ordered(piece: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import os
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from emoprep.errors import EmoprepError, MissingInput
 from emoprep.store.folder import draft
@@ -17,8 +17,16 @@ from emoprep.utterance import check_key
 
 __all__ = ["SampleReader", "pack", "read_shard", "sample_json", "shard_name", "write_shard"]
 
-MAX_MEMBER_BYTES = 1 << 30  # a tar header may claim anything
+BLOCK = tarfile.BLOCKSIZE
 MAX_OPEN_SHARDS = 500  # below the usual limit of 1,024 open files
+
+
+class Member(NamedTuple):
+    """Where the bytes of a sample's member lie in its shard."""
+
+    name: str
+    offset: int
+    size: int
 
 
 class _HashingFile:
@@ -90,69 +98,80 @@ def write_shard(path: Path, samples: Iterable[tuple[str, Mapping[str, bytes]]]) 
 
 
 def read_shard(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """Yield (key, {member: bytes}) of a shard, in order."""
-    key, sample = None, {}
-    try:
-        with tarfile.open(path, "r:") as tar:
-            for entry in tar:
-                if not entry.isreg() or "." not in entry.name or "/" in entry.name:
-                    continue
-                if entry.size > MAX_MEMBER_BYTES:
-                    raise EmoprepError("a member is too large", where=f"{path} {entry.name}",
-                                       expected=f"at most {MAX_MEMBER_BYTES} bytes", got=str(entry.size))
-                name, _, member = entry.name.partition(".")
-                if name != key:
-                    if key is not None:
-                        yield key, sample
-                    key, sample = name, {}
-                sample[member] = tar.extractfile(entry).read()
-    except FileNotFoundError as error:
-        raise MissingInput("a shard of the store is missing", where=str(path),
-                           remedy="make the store again") from error
-    except (tarfile.TarError, OSError) as error:
-        raise EmoprepError("a shard cannot be read", where=str(path), got=str(error),
-                           remedy="make the store again") from error
-    if key is not None:
-        yield key, sample
+    """Yield (key, {member: bytes}) of a shard, in order.
+
+    Raises MissingInput where it is not there, and EmoprepError where it is no tar, is damaged or breaks off.
+    """
+    with _opened(path) as file:
+        places = _places(path, file)
+        for key, members in places.items():
+            yield key, {member: os.pread(file.fileno(), size, offset) for member, offset, size in members}
 
 
 class SampleReader:
     """Samples of several shards by key, in any order; only the headers are read ahead."""
 
     def __init__(self):
-        self.files: dict[Path, Any] = {}
-        self.places: dict[Path, dict[str, list[tuple[str, int, int]]]] = {}
+        self.shards: dict[Path, tuple[Any, dict[str, list[Member]]]] = {}
 
     def read(self, path: Path, key: str) -> dict[str, bytes]:
-        """Return {member: bytes} of one sample of a shard."""
-        if path not in self.places:
-            self._list(path)
-        try:
-            members = self.places[path][key]
-        except KeyError:
-            raise EmoprepError("a sample of the index is missing", where=f"{path} {key}",
-                               remedy="make the store again") from None
-        return {member: os.pread(self.files[path].fileno(), size, offset) for member, offset, size in members}
+        """Return {member: bytes} of one sample of a shard; raises as `read_shard` does."""
+        file, places = self._shard(path)
+        if key not in places:
+            raise EmoprepError("a sample of the index is missing", where=f"{path} {key}", remedy="make the store again")
+        return {member: os.pread(file.fileno(), size, offset) for member, offset, size in places[key]}
 
-    def _list(self, path: Path) -> None:
-        places: dict[str, list[tuple[str, int, int]]] = {}
+    def keys(self, path: Path) -> list[str]:
+        """Return the keys of a shard, in order."""
+        return list(self._shard(path)[1])
+
+    def _shard(self, path: Path):
+        if path not in self.shards:
+            if len(self.shards) >= MAX_OPEN_SHARDS:
+                self.shards.pop(next(iter(self.shards)))[0].close()
+            file = _opened(path)
+            self.shards[path] = file, _places(path, file)
+        return self.shards[path]
+
+
+def _opened(path: Path):
+    try:
+        return path.open("rb")
+    except FileNotFoundError as error:
+        raise MissingInput("a shard of the store is missing", where=str(path),
+                           remedy="make the store again") from error
+    except OSError as error:
+        raise _damaged(path, error.strerror or str(error)) from error
+
+
+def _damaged(path: Path, reason: str) -> EmoprepError:
+    return EmoprepError("a shard cannot be read", where=str(path), got=reason, remedy="make the store again")
+
+
+def _places(path: Path, file) -> dict[str, list[Member]]:
+    """Return where each sample's members lie, from the headers alone.
+
+    tarfile's own reader follows extended headers, whose sizes it believes and whose absence at the end it
+    forgives; a shard has only plain files, and must end as a tar ends.
+    """
+    places: dict[str, list[Member]] = {}
+    end, at = os.fstat(file.fileno()).st_size, 0
+    while True:
+        header = os.pread(file.fileno(), BLOCK, at)
+        if header == bytes(BLOCK):
+            return places
         try:
-            if len(self.files) >= MAX_OPEN_SHARDS:
-                oldest = next(iter(self.files))
-                self.files.pop(oldest).close()
-                self.places.pop(oldest)
-            with tarfile.open(path, "r:") as tar:
-                for entry in tar:
-                    if entry.isreg() and "." in entry.name and "/" not in entry.name:
-                        key, _, member = entry.name.partition(".")
-                        places.setdefault(key, []).append((member, entry.offset_data, entry.size))
-            self.files[path], self.places[path] = path.open("rb"), places
-        except FileNotFoundError as error:
-            raise MissingInput("a shard of the store is missing", where=str(path),
-                               remedy="make the store again") from error
-        except (tarfile.TarError, OSError) as error:
-            raise EmoprepError("a shard cannot be read", where=str(path), got=str(error),
-                               remedy="make the store again") from error
+            entry = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
+        except (tarfile.HeaderError, ValueError) as error:
+            raise _damaged(path, f"{error} at byte {at}" if at < end else "it breaks off") from error
+        at += BLOCK
+        if not 0 <= entry.size <= end - at:
+            raise _damaged(path, f"{entry.name!r} should be {entry.size} bytes long, and the file ends before")
+        # A name with a folder in it is none of ours, and neither is a link or a device.
+        if entry.isreg() and "." in entry.name and "/" not in entry.name:
+            key, _, member = entry.name.partition(".")
+            places.setdefault(key, []).append(Member(member, at, entry.size))
+        at += -(-entry.size // BLOCK) * BLOCK
 
 
 def sample_json(row: Mapping[str, Any], **made: Any) -> bytes:

@@ -81,6 +81,8 @@ def _column(modality: Modality) -> pyarrow.Array:
         return pyarrow.FixedSizeListArray.from_arrays(flat, rows.shape[1])
     if not isinstance(modality.values, list):
         return vectors(modality.values)
+    if not modality.values:
+        return pyarrow.array([], pyarrow.list_(pyarrow.list_(pyarrow.float32())))
     ends = np.cumsum([0, *map(len, modality.values)], dtype=np.int32)
     return pyarrow.ListArray.from_arrays(pyarrow.array(ends), vectors(np.concatenate(modality.values)))
 
@@ -124,6 +126,8 @@ def _values(column: pyarrow.ChunkedArray) -> np.ndarray | list[np.ndarray]:
         array = array.chunk(0) if array.num_chunks else pyarrow.array([], column.type)
     if pyarrow.types.is_fixed_size_list(array.type):
         return array.flatten().to_numpy().reshape(len(array), array.type.list_size)
+    if not len(array):
+        return []
     steps = array.flatten()
     flat = steps.flatten().to_numpy().reshape(len(steps), array.type.value_type.list_size)
     ends = np.cumsum([0, *array.value_lengths().to_numpy()])

@@ -1,6 +1,7 @@
 """The clock's formulas, and what must hold for any length, rate and size."""
 
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -70,7 +71,7 @@ def test_frames_part_the_samples(fps, rate, length):
     frames, samples = frame_count(length, fps), sample_count(length, rate)
     spans = [frame_samples(index, fps, rate, samples) for index in range(frames)]
     assert spans[0][0] == 0
-    for (_, stop), (start, _) in zip(spans, spans[1:], strict=False):
+    for (_, stop), (start, _) in pairwise(spans):
         assert stop == start
     assert all(0 <= start <= stop <= samples for start, stop in spans)
     # Up to half a frame of sound follows the last frame, and no more (one sample is lost to each floor).

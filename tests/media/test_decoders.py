@@ -10,6 +10,7 @@ import os
 import subprocess
 import zlib
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -335,7 +336,7 @@ def test_the_films_are_what_they_are_called(studio, name):
     if name.startswith("h264"):
         assert kinds.count("I") == 1
     shown = on_screen(path)
-    steps = {later - time for (time, _), (later, _) in zip(shown, shown[1:], strict=False)}
+    steps = {later - time for (time, _), (later, _) in pairwise(shown)}
     if name == "vfr":
         assert len(steps) > 10
     if name == "picture-late":
@@ -494,6 +495,7 @@ def test_decoders_agree(studio, name):
             assert (one.samples is None) == (other.samples is None)
             if one.samples is not None:
                 assert one.samples.shape == other.samples.shape
+            if one.samples is not None and name not in COARSE:
                 assert np.abs(np.subtract(one.samples, other.samples, dtype=float)).max() <= 64
 
 
@@ -863,7 +865,7 @@ try:
 except DecodeFailure as failure:
     print(failure)
 """
-    done = subprocess.run([os.sys.executable, "-c", script], capture_output=True, text=True, timeout=25, check=False)
+    done = subprocess.run([os.sys.executable, "-c", script], capture_output=True, text=True, timeout=15, check=False)
     assert done.returncode == 0, done.stderr[-500:]
     assert done.stdout.strip()
 

@@ -98,8 +98,8 @@ def test_what_a_person_reads():
     _, body = parts(SHARDS)
     assert body.strip().startswith(f"# {TITLE}")
     for line in ("| train | 20 |", "| dev | 5 |", "| test | 7 |", "With media or features: 30.",
-                 "Skipped when cutting: 1 no-clip, 1 undecodable.", '- `fps`: "24000/1001"', "- `size`: 112", "- `truncate`: null",
-                 "- no clips for dev: annotation only", LICENCE, CITATION,
+                 "Skipped when cutting: 1 no-clip, 1 undecodable.", '- `fps`: "24000/1001"', "- `size`: 112",
+                 "- `truncate`: null", "- no clips for dev: annotation only", LICENCE, CITATION,
                  "- `y_meld_3` (meld-3, single-label): 0 neutral, 1 positive, 2 negative; −100 outside the scheme"):
         assert line in body
     assert 'cast_column("flac", datasets.Audio())' in body

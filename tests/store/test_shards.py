@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import tarfile
+from itertools import pairwise
 
 import pytest
 import webdataset
@@ -147,7 +148,7 @@ def test_names_of_shards():
 def test_packing_keeps_dialogues_whole_and_in_order(sizes, aim):
     shards = pack(sizes, aim)
     assert [number for members in shards for number in members] == list(range(len(sizes)))
-    for members, following in zip(shards, shards[1:], strict=False):
+    for members, following in pairwise(shards):
         filled = sum(sizes[number] for number in members)
         assert filled <= aim or len(members) == 1
         assert filled + sizes[following[0]] > aim, "a shard is not closed before it is full"
@@ -162,8 +163,7 @@ READERS = {"read_shard": lambda path: dict(read_shard(path)),
 
 def _keys(path):
     reader = SampleReader()
-    reader._list(path)
-    return list(reader.places[path])
+    return reader.keys(path)
 
 
 reading = pytest.mark.parametrize("read", READERS.values(), ids=READERS)
@@ -188,7 +188,7 @@ def test_a_reader_of_many_shards_keeps_few_files_open(tmp_path):
         copy = tmp_path / f"{number}.tar"
         copy.hardlink_to(path)
         assert reader.read(copy, "meld_train_dia0_utt0")["txt"] == "è".encode()
-        assert len(reader.files) <= MAX_OPEN_SHARDS
+        assert len(reader.shards) <= MAX_OPEN_SHARDS
     # One that was closed is opened again.
     assert reader.read(tmp_path / "0.tar", "meld_train_dia0_utt0")["flac"] == b"sound"
 
