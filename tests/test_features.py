@@ -166,7 +166,7 @@ def test_bad_embeddings_are_told(demo_road, tmp_path, make, kind, message):
     ({"extractors": {"video": "onnx:/no/where.onnx"}}, MissingInput, "where.onnx"),
     ({"pool": "max"}, UsageError, "--pool: no extractor here can pool like this: expected cls or mean or none"),
     ({"dims": {"smell": 3}}, UsageError, "--dims: no such modality here: expected audio, video, text, got smell"),
-    ({"extractors": {name: "none" for name in ("audio", "video", "text")}}, UsageError, "no modality is left"),
+    ({"extractors": dict.fromkeys(("audio", "video", "text"), "none")}, UsageError, "no modality is left"),
     ({"nonfinite": "hope"}, UsageError, "--nonfinite: not known"),
     ({"add": {"a.b": None}}, EmoprepError, "this key cannot name a sample"),
 ])

@@ -909,13 +909,18 @@ def test_a_worker_that_is_killed_is_replaced(crowd, crowd_bytes, tmp_path):
     """As the kernel does when memory is short."""
     out = tmp_path / "out"
     process = start(crowd, out, "--shard-utterances", "2")
-    until(lambda: list(out.glob("*.tar")), process)
-    workers = [pid for pid in of_group(process.pid) if _parent(pid) != process.pid and pid != process.pid]
+    until(lambda: workers_of(process.pid), process)
+    workers = workers_of(process.pid)
     assert workers
     os.kill(workers[0], signal.SIGKILL)
     returned, told = end(process)
     assert returned == 0, told
     assert digests(out) == crowd_bytes
+
+
+def workers_of(parent):
+    """Return the grandchildren of a run: its children are the server that forks workers, and a bookkeeper."""
+    return [pid for pid in of_group(parent) if pid != parent and _parent(pid) not in (parent, 0)]
 
 
 def _parent(pid):

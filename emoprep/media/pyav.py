@@ -25,8 +25,8 @@ ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: a cover, not a film
 
 
 # What may be opened. Playlists (hls, concat, dash …) are not among it: one that calls itself .mp4 would open others.
-CONTAINERS = ("aac,ac3,aiff,amr,asf,au,avi,caf,dv,flac,flv,gif,h264,hevc,ivf,m4v,matroska,mov,mp3,mpeg,mpegts,mpegvideo,"
-              "mxf,nut,ogg,rm,swf,w64,wav,webm,wtv,wv")
+CONTAINERS = ("aac,ac3,aiff,amr,asf,au,avi,caf,dv,flac,flv,gif,h264,hevc,ivf,m4v,matroska,mov,mp3,mpeg,mpegts,"
+              "mpegvideo,mxf,nut,ogg,rm,swf,w64,wav,webm,wtv,wv")
 GUARD = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
 
 # PyAV gives libav's codes as errors of several families.

@@ -1,0 +1,166 @@
+"""Which utterance goes into which shard, decided before anything is written."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from emoprep.corpora import annotation_digests, open_corpus
+from emoprep.errors import MissingInput, UsageError
+from emoprep.media.decode import Recipe
+from emoprep.segment.cut import ShardTask
+from emoprep.store.shards import pack, shard_name
+from emoprep.utterance import Corpus, Skip, Utterance
+
+__all__ = ["SegmentPlan", "estimated_bytes", "plan_segment"]
+
+
+@dataclass(frozen=True)
+class SegmentPlan:
+    """What segmenting will do, decided before anything is written."""
+
+    module: ModuleType
+    corpus: Corpus
+    tasks: tuple[ShardTask, ...]
+    recipe: Recipe
+    modalities: tuple[str, ...]
+    skips: tuple[Skip, ...]
+    facts: dict[str, Any]
+
+    @property
+    def seconds(self) -> float:
+        return sum(utterance.seconds or 0 for task in self.tasks for utterance in task.utterances)
+
+    @property
+    def utterances(self) -> int:
+        return sum(len(task.utterances) for task in self.tasks)
+
+    @property
+    def to_cut(self) -> int:
+        """The utterances that should have become samples: those of the shards, and those whose clip is missing."""
+        return self.utterances + sum(skip.reason != "excluded" for skip in self.skips)
+
+
+def plan_segment(source: Path, out: Path, *, corpus: str | None = None, options: dict[str, str] | None = None,
+                 recipe: Recipe = Recipe(), exclude: Path | None = None,  # noqa: B008 - frozen
+                 limit: int | None = None, shard_utterances: int = 100, max_mismatch: float = 5.0) -> SegmentPlan:
+    """Decide which utterances go into which shard; writes nothing.
+
+    `max_mismatch`: seconds by which a clip may differ in length from its annotation before it is skipped.
+    Raises MissingInput where no utterance has a clip.
+    """
+    if (source / "manifest.json").is_file():
+        raise UsageError("IN is a store, and is segmented already", where=str(source),
+                         expected="the folder of a raw corpus")
+    module, read = open_corpus(source, corpus, options)
+    if limit is not None:
+        read = _limited(read, limit)
+    skipped = {skip.key: skip for skip in read.skips}
+    skipped.update((key, Skip(key, "excluded", f"listed in {exclude.name}")) for key in _excluded(exclude, read))
+    bare = set(read.bare_splits)
+    chosen = [utterance for utterance in read.utterances
+              if utterance.key not in skipped and utterance.split not in bare]
+    if not chosen:
+        raise MissingInput("no utterance has a clip", where=str(source),
+                           expected="clips beside the annotation (docs/corpora.md shows the layouts)",
+                           got="; ".join(read.notes) or f"{len(read.utterances)} annotated utterances, no clip",
+                           remedy="`emoprep stats` and `balance --strategy weights` work without media")
+    if recipe.decoder == "ffmpeg":
+        from emoprep.media.ffmpeg import program
+
+        program()  # so that a missing program is told before anything is made
+    modalities = _modalities(source, chosen, recipe)
+    tasks = tuple(ShardTask(name, str(out), str(source), utterances, module.NAME, recipe, modalities, max_mismatch)
+                  for name, utterances in _shards(chosen, shard_utterances))
+    facts = _facts(source, read, chosen, recipe, exclude, limit=limit, shard_utterances=shard_utterances,
+                   max_mismatch=max_mismatch, modalities=modalities)
+    skips = tuple(skipped[utterance.key] for utterance in read.utterances if utterance.key in skipped)
+    return SegmentPlan(module, read, tasks, recipe, modalities, skips, facts)
+
+
+def _limited(read: Corpus, limit: int) -> Corpus:
+    """Keep the first dialogues of each split until it has `limit` utterances; dialogues stay whole."""
+    kept, count = [], Counter()
+    for _, group in itertools.groupby(read.utterances, lambda utterance: utterance.dialogue):
+        dialogue = list(group)
+        if count[dialogue[0].split] < limit:
+            count[dialogue[0].split] += len(dialogue)
+            kept += dialogue
+    keys = {utterance.key for utterance in kept}
+    return Corpus(**{**vars(read), "utterances": tuple(kept),
+                     "skips": tuple(skip for skip in read.skips if skip.key in keys)})
+
+
+def _excluded(path: Path | None, read: Corpus) -> list[str]:
+    if path is None:
+        return []
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise MissingInput("the list of keys cannot be read", where=f"--exclude {path}", got=str(error)) from error
+    keys = [key for line in lines if (key := line.partition("#")[0].strip())]
+    unknown = sorted(set(keys) - {utterance.key for utterance in read.utterances})
+    if unknown:
+        raise UsageError("the corpus has no such key", where=f"--exclude {path}", got=", ".join(unknown[:5]),
+                         expected=f"keys like {read.utterances[0].key}" if read.utterances else "")
+    return keys
+
+
+def _modalities(source: Path, utterances: Sequence[Utterance], recipe: Recipe) -> tuple[str, ...]:
+    """Return which members all samples have: those that any source brings; looks no further than needed."""
+    from emoprep.media.pyav import probe
+
+    found = {"video": False, "audio": False}
+    for path in dict.fromkeys(utterance.video or utterance.audio for utterance in utterances):
+        video, audio = probe(source / path)
+        found = {"video": found["video"] or video, "audio": found["audio"] or audio}
+        if all(found.values()):
+            break
+    if not any(found.values()) and recipe.decoder != "pyav":
+        found = {"video": True, "audio": True}  # only the other decoder may know what these files hold
+    return (*(name for name, there in found.items() if there), "text")
+
+
+def _shards(utterances: Sequence[Utterance], aim: int) -> Iterator[tuple[str, tuple[Utterance, ...]]]:
+    for split, of_split in itertools.groupby(utterances, lambda utterance: utterance.split):
+        dialogues = [tuple(group) for _, group in itertools.groupby(of_split, lambda utterance: utterance.dialogue)]
+        for number, members in enumerate(pack(map(len, dialogues), aim)):
+            yield (shard_name(split or "all", number),
+                   tuple(itertools.chain.from_iterable(dialogues[member] for member in members)))
+
+
+def _facts(source, read, chosen, recipe, exclude, **settings) -> dict[str, Any]:
+    """Return what decides the bytes: settings, annotation (sha256), and each media file's path and size."""
+    media, total, files = hashlib.sha256(), 0, 0
+    for path in dict.fromkeys(path for utterance in chosen for path in (utterance.video, utterance.audio) if path):
+        try:
+            size = (source / path).stat().st_size
+        except OSError as error:
+            raise MissingInput("a clip has vanished", where=str(source / path), got=error.strerror or "") from error
+        media.update(f"{path}\0{size}\n".encode())
+        total, files = total + size, files + 1
+    recipe_settings = {name: str(value) if isinstance(value, Fraction) else value
+                       for name, value in vars(recipe).items()}
+    return {
+        "command": "segment",
+        "settings": {"corpus": read.name, **read.settings, **recipe_settings, **settings,
+                     "exclude": hashlib.sha256(exclude.read_bytes()).hexdigest() if exclude else None},
+        "inputs": {"annotation": annotation_digests(read),
+                   "media": {"files": files, "bytes": total, "sha256": media.hexdigest()}},
+    }
+
+
+def estimated_bytes(plan: SegmentPlan) -> int:
+    """Return about how large the store will be; the picture's part grows with its area and the frame rate."""
+    recipe = plan.recipe
+    per_second = {"video": 22_000 * (recipe.size / 112) ** 2 * float(recipe.fps) / 10,
+                  "audio": 18_000 * recipe.sample_rate / 16_000, "text": 0}
+    overhead = 5_000  # annotation, and tar's blocks of 512 bytes
+    return round(plan.seconds * sum(per_second[name] for name in plan.modalities) + overhead * plan.utterances)
