@@ -19,6 +19,7 @@ from emoprep.errors import UsageError
 from emoprep.interpolate import made_features, unit_modalities
 from emoprep.store.card import card
 from emoprep.store.folder import CARD, INDEX, SKIPPED, Run, draft, start_run, take_over, write_bytes
+from emoprep.store.index import with_column
 from emoprep.store.manifest import versions
 from emoprep.store.shards import SampleReader, pack, shard_name, write_shard
 from emoprep.store.tables import GROUP_ROWS, file_facts, has_column, write_table
@@ -58,7 +59,7 @@ def _train_index(plan: BalancePlan) -> pyarrow.Table:
     table = train.take(pyarrow.array(rows))
     is_made = made >= 0
     if not is_made.any() and len(staying) == train.num_rows:
-        return _set(table, "loss_mask", items.loss_mask[staying])
+        return with_column(table, "loss_mask", items.loss_mask[staying])
     keys = [items.key[at] for at in staying]
     dialogues, groups, flags = (train.column(name).to_pylist() for name in ("dialogue", "groups", "flags"))
     synthetic = np.array([items.op[at] == "interpolate" for at in staying])
@@ -75,8 +76,8 @@ def _train_index(plan: BalancePlan) -> pyarrow.Table:
         "loss_mask": items.loss_mask[staying],
     }
     for name, values in columns.items():
-        table = _set(table, name, values)
-    return _set(table, "turn", _dense_turns(table.column("dialogue").to_pylist()))
+        table = with_column(table, name, values)
+    return with_column(table, "turn", _dense_turns(table.column("dialogue").to_pylist()))
 
 
 def _groups(plan, groups, row, number) -> list[str]:
@@ -90,13 +91,6 @@ def _dense_turns(dialogues: list[str]) -> list[int]:
     return [turn for _, group in itertools.groupby(dialogues) for turn, _ in enumerate(group)]
 
 
-def _set(table: pyarrow.Table, name: str, values: Any) -> pyarrow.Table:
-    import pyarrow
-
-    at = table.column_names.index(name)
-    return table.set_column(at, table.schema.field(at), pyarrow.array(values, table.schema.field(at).type))
-
-
 # -------------------------------------------------------------------------------------- feature tables
 
 def _write_tables(plan: BalancePlan, run: Run, train: pyarrow.Table, jobs: int, progress):
@@ -108,7 +102,7 @@ def _write_tables(plan: BalancePlan, run: Run, train: pyarrow.Table, jobs: int, 
             present: dict[str, list[np.ndarray]] = {}
             tables.append(write_table(path, _noting(pieces, present)))
             for name, found in present.items():
-                train = _set(train, has_column(name), np.concatenate(found))
+                train = with_column(train, has_column(name), np.concatenate(found))
         else:
             take_over(plan.source.store.path / facts["name"], path)
             tables.append(file_facts(path, facts["utterances"]))
@@ -120,7 +114,7 @@ def _noting(pieces, present):
     for index, features in pieces:
         for name, modality in features.items():
             present.setdefault(name, []).append(modality.present)
-            index = _set(index, has_column(name), modality.present)
+            index = with_column(index, has_column(name), modality.present)
         yield index, features
 
 
@@ -225,7 +219,7 @@ def _copy_tasks(plan: BalancePlan, run: Run, train: pyarrow.Table) -> tuple[pyar
     shard_of: dict[int, str] = {}
     for number, members in enumerate(pack(map(len, blocks), aim)):
         shard_of.update((at, shard_name("train", number)) for member in members for at in blocks[member])
-    train = _set(train, "shard", [shard_of.get(at) for at in range(len(rows))])
+    train = with_column(train, "shard", [shard_of.get(at) for at in range(len(rows))])
     new_rows, base = train.to_pylist(), source.column("key").to_pylist()
     tasks = []
     for name, group in itertools.groupby(shard_of, shard_of.__getitem__):
@@ -251,7 +245,7 @@ def _seal(plan: BalancePlan, run: Run, train: pyarrow.Table, pieces: dict[str, A
     index = pyarrow.concat_tables([train, rest])
     renamed = pieces.get("renamed", {})
     if renamed:
-        index = _set(index, "shard", [renamed.get(name, name) for name in index.column("shard").to_pylist()])
+        index = with_column(index, "shard", [renamed.get(name, name) for name in index.column("shard").to_pylist()])
     with draft(run.out / INDEX) as sketch:
         parquet.write_table(index, sketch)
     with draft(run.out / "plan.parquet") as sketch:

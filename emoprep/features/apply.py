@@ -19,6 +19,7 @@ from emoprep.nonfinite import replace_nonfinite, train_medians
 from emoprep.projection import one_blas_thread, scaler
 from emoprep.store.card import card
 from emoprep.store.folder import CARD, INDEX, SKIPPED, Run, draft, start_run, take_over, write_bytes
+from emoprep.store.index import with_column
 from emoprep.store.manifest import open_store, versions
 from emoprep.store.tables import GROUP_ROWS, has_column, read_table, write_table
 from emoprep.utterance import SPLITS
@@ -66,17 +67,8 @@ def _index(plan: FeaturesPlan) -> pyarrow.Table:
     index = plan.store.index()
     for choice in plan.choices:
         if has_column(choice.modality) not in index.column_names:
-            index = _set(index, has_column(choice.modality), [False] * index.num_rows)
+            index = with_column(index, has_column(choice.modality), [False] * index.num_rows)
     return index
-
-
-def _set(table: pyarrow.Table, name: str, values: list) -> pyarrow.Table:
-    import pyarrow
-
-    if name not in table.column_names:
-        return table.append_column(name, pyarrow.array(values))
-    at = table.column_names.index(name)
-    return table.set_column(at, table.schema.field(at), pyarrow.array(values, table.schema.field(at).type))
 
 
 def _write(plan: FeaturesPlan, run: Run, index: pyarrow.Table) -> FeaturesResult:
@@ -89,8 +81,8 @@ def _write(plan: FeaturesPlan, run: Run, index: pyarrow.Table) -> FeaturesResult
         part = members
         for choice in plan.choices:
             present = np.concatenate([piece[choice.modality].present for piece in has])
-            part = _set(part, has_column(choice.modality), present.tolist())
-        parts.append(_set(part, "shard", [None] * part.num_rows))
+            part = with_column(part, has_column(choice.modality), present.tolist())
+        parts.append(with_column(part, "shard", [None] * part.num_rows))
         written += part.num_rows
     _write_index(run.out, parts)
     missing = {choice.modality: rows.missing(choice) for choice in plan.choices if choice.file is not None}
@@ -124,8 +116,8 @@ def _pieces(rows: _Rows, members: pyarrow.Table, has: list) -> Iterator[tuple[py
         made = rows.features(part)
         has.append(made)
         for name, modality in made.items():
-            part = _set(part, has_column(name), modality.present.tolist())
-        yield _set(part, "shard", [None] * part.num_rows), made
+            part = with_column(part, has_column(name), modality.present.tolist())
+        yield with_column(part, "shard", [None] * part.num_rows), made
 
 
 class _Rows:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from emoprep.utterance import Utterance
 
-__all__ = ["COLUMNS", "MEDIA_COLUMNS", "index_row", "read_index", "schema", "write_index"]
+__all__ = ["COLUMNS", "MEDIA_COLUMNS", "index_row", "read_index", "schema", "with_column", "write_index"]
 
 COLUMNS = {
     "key": "string", "corpus": "string", "split": "string", "dialogue": "string", "turn": "int32",
@@ -64,6 +64,17 @@ def write_index(path: Path, rows: Iterable[Mapping[str, Any]], columns: pyarrow.
     table = pyarrow.Table.from_pylist(list(rows), schema=columns)
     with draft(path) as sketch:
         parquet.write_table(table, sketch)
+
+
+def with_column(table: pyarrow.Table, name: str, values: Any) -> pyarrow.Table:
+    """Return the table with a column's values replaced (its type stays), or with a new column at the end."""
+    import pyarrow
+
+    if name not in table.column_names:
+        return table.append_column(name, pyarrow.array(values))
+    at = table.column_names.index(name)
+    field = table.schema.field(at)
+    return table.set_column(at, field, pyarrow.array(values, field.type))
 
 
 def read_index(path: Path, columns: list[str] | None = None) -> pyarrow.Table:
