@@ -1,7 +1,8 @@
 """What a module in `corpora/`, `strategies/` or `extractors/` must define, and how it is found.
 
 A module is found because it lies in its folder. It must be cheap to import: heavy packages are imported in
-the function that needs them. `tests/test_contracts.py` holds every module to the tables below.
+the function that needs them. The contract tests (in `tests/corpora`,
+`tests/strategies`, `tests/extractors`) run over every module there is.
 """
 
 from __future__ import annotations

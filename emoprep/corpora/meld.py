@@ -158,6 +158,9 @@ def _rows(path: Path, where: str):
         if missing:
             raise CorpusError("a column is missing", where=where, expected=", ".join(_COLUMNS),
                               got=f"no {', '.join(missing)}", remedy="take the csv as MELD ships it")
+        if twice := next((name for name in _COLUMNS if header.count(name) > 1), None):
+            raise CorpusError("a column is there twice", where=where, expected="one of each name", got=twice,
+                              remedy="remove one of the two")
         for fields in reader:
             if not fields:
                 continue

@@ -174,13 +174,20 @@ def start_run(out: Path, facts: Mapping[str, Any], *, overwrite: bool = False) -
     except OSError as error:
         raise disk_error(error, out) from error
     with _lock(out):
-        for sketch in (out / STATE).rglob("*.draft"):  # of a run that was killed
-            sketch.unlink(missing_ok=True)
+        _remove_drafts(out)  # of a run that was killed
         if overwrite:
             _clear(out)
         with _reported(out):
             (out / STATE / "run.json").write_bytes(canonical_json({"fingerprint": print_, **facts}))
-        yield Run(out, complete=False)
+        try:
+            yield Run(out, complete=False)
+        finally:
+            _remove_drafts(out)  # of workers that were dismissed; on a full disk their space is wanted
+
+
+def _remove_drafts(out: Path) -> None:
+    for sketch in (out / STATE).rglob("*.draft"):
+        sketch.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -237,6 +244,10 @@ def _lock(out: Path):
         except OSError as error:
             raise UsageError("another run is at work here", where=str(out),
                              remedy="wait for it, or give another OUT") from error
+        place = out / STATE / "lock"
+        if not place.exists() or place.stat().st_ino != os.fstat(file.fileno()).st_ino:
+            # It was sealed between our opening the file and locking it: the lock holds nobody off.
+            raise UsageError("another run has just ended here", where=str(out), remedy="run the same command again")
         yield
 
 

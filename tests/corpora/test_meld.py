@@ -362,6 +362,14 @@ def test_a_missing_column(tmp_path, missing):
                     "as MELD ships it")
 
 
+def test_a_column_that_is_there_twice(tmp_path):
+    """The last one would win without a word: joy and anger in one row."""
+    header = ",".join([*HEADER, "Emotion"])
+    row = '1,Hi,Ida,joy,positive,0,0,1,1,"00:00:01,000","00:00:02,000",anger'
+    assert failure(tmp_path, f"{header}\r\n{row}\r\n") == (
+        "train_sent_emo.csv: a column is there twice: expected one of each name, got Emotion; remove one of the two")
+
+
 def test_the_number_that_is_no_index_may_be_missing(tmp_path):
     assert len(corpus_of(tmp_path, table({}, header=HEADER[1:])).utterances) == 1
 

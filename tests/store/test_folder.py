@@ -379,3 +379,27 @@ def test_the_lock_goes_after_a_failure(tmp_path):
 def test_the_lock_is_seen_through_another_name(tmp_path, holder):
     (tmp_path / "alias").symlink_to(tmp_path / "out")
     assert "another run is at work here" in refused(Path(tmp_path / "alias"))
+
+
+def test_a_lock_on_a_folder_that_was_sealed_meanwhile_holds_nobody_off(tmp_path, monkeypatch):
+    """A process may open the lock right before the run that holds it ends and clears the workshop."""
+    import fcntl
+    import shutil
+
+    real = fcntl.flock
+
+    def sealed_meanwhile(file, how):
+        shutil.rmtree(tmp_path / "out/.emoprep")
+        return real(file, how)
+    monkeypatch.setattr(fcntl, "flock", sealed_meanwhile)
+    with pytest.raises(UsageError, match="another run has just ended here; run the same command again"), \
+            start_run(tmp_path / "out", FACTS):
+        pass
+
+
+def test_drafts_of_dismissed_workers_go_with_the_run(tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(RuntimeError), start_run(out, FACTS):
+        (out / ".emoprep/train-000000.tar.77.draft").write_bytes(bytes(1000))
+        raise RuntimeError("the disk is full")
+    assert not list(out.rglob("*.draft"))
