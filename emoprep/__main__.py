@@ -17,31 +17,49 @@ class _Terminated(BaseException):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    import typer
-
-    from emoprep.cli import app
-
     arguments = sys.argv[1:] if arguments is None else arguments
-    signal.signal(signal.SIGTERM, _raise_terminated)
-    usage_error = typer.BadParameter.__base__  # typer brings its own click, so the class is reached through it
     try:
-        code = app(arguments, standalone_mode=False, prog_name="emoprep") or 0
-        # typer turns Ctrl-C into this code by itself, without a word.
-        return _fail(STOPPED.format("interrupted"), code, arguments) if code == INTERRUPTED else code
+        signal.signal(signal.SIGTERM, _raise_terminated)
+        code = _run(arguments)
+        sys.stdout.flush()
+        return code
     except EmoprepError as error:
         return _fail(str(error), error.exit_code, arguments)
-    except usage_error as error:
-        return _fail(_usage(error), USAGE, arguments)
-    except typer.Exit as stop:
-        return stop.exit_code
     except KeyboardInterrupt:
         return _fail(STOPPED.format("interrupted"), INTERRUPTED, arguments)
     except _Terminated:
         return _fail(STOPPED.format("terminated"), TERMINATED, arguments)
     except BrokenPipeError:
         # The reader of our output has gone (`| head`); nothing can be told it any more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _mute(sys.stdout)
         return 1
+    except OSError as error:
+        _mute(sys.stdout)
+        return _fail(f"cannot go on: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", 1, [])
+
+
+def _run(arguments: list[str]) -> int:
+    """Run a command; the imports are here, so that Ctrl-C during them is told like any other."""
+    import typer
+
+    from emoprep.cli import app
+
+    usage_error = typer.BadParameter.__base__  # typer brings its own click, so the class is reached through it
+    try:
+        code = app(arguments, standalone_mode=False, prog_name="emoprep") or 0
+    except usage_error as error:
+        return _fail(_usage(error), USAGE, arguments)
+    except typer.Exit as stop:
+        code = stop.exit_code
+    except typer.Abort:
+        code = INTERRUPTED
+    if code == INTERRUPTED:  # typer turns Ctrl-C into this code by itself, without a word
+        raise KeyboardInterrupt
+    return code
+
+
+def _mute(stream) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _raise_terminated(number, frame):

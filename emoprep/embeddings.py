@@ -29,7 +29,7 @@ def read_embeddings(path: Path) -> dict[str, np.ndarray]:
     if path.suffix not in readers:
         raise UsageError("embeddings of this kind cannot be read", where=str(path), expected=".npz or .parquet",
                          got=path.suffix or "no ending")
-    found = {key: np.asarray(values, np.float32) for key, values in readers[path.suffix](path).items()}
+    found = {key: _numbers(values, f"{path} {key}") for key, values in readers[path.suffix](path).items()}
     if not found:
         raise EmoprepError("the file holds no embedding", where=str(path))
     first_key, first = next(iter(found.items()))
@@ -43,6 +43,14 @@ def read_embeddings(path: Path) -> dict[str, np.ndarray]:
     return found
 
 
+def _numbers(values: np.ndarray, where: str) -> np.ndarray:
+    """Return real numbers as float32; what is too large becomes infinite, and is then treated as such."""
+    if np.asarray(values).dtype.kind not in "fiub":
+        raise EmoprepError("these are no real numbers", where=where, got=str(np.asarray(values).dtype))
+    with np.errstate(over="ignore"):
+        return np.asarray(values, np.float32)
+
+
 def _read_npz(path: Path) -> Mapping[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -50,8 +58,8 @@ def _read_npz(path: Path) -> Mapping[str, np.ndarray]:
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise EmoprepError("this npz cannot be read", where=str(path), got=" ".join(str(error).split()),
                            expected="arrays of numbers", remedy="save it with numpy.savez") from error
-    if "keys" in arrays and arrays["keys"].dtype.kind == "U":
-        keys = arrays.pop("keys")
+    if "keys" in arrays and arrays["keys"].dtype.kind in "US":
+        keys = arrays.pop("keys").astype(str)
         if len(arrays) != 1:
             raise EmoprepError("keys go with one array", where=str(path), got=", ".join(arrays) or "none")
         (values,) = arrays.values()

@@ -72,7 +72,8 @@ class _Crew:
         if not self.waiting:
             return
         pipe, far_end = self.context.Pipe()
-        process = self.context.Process(target=_serve, args=(far_end, self.function), daemon=True)
+        process = self.context.Process(target=_serve, args=(far_end, self.function, os.environ.get("PATH", "")),
+                                       daemon=True)
         process.start()
         far_end.close()
         self._hand_out(pipe, process)
@@ -123,8 +124,9 @@ class _Crew:
                 process.kill()
 
 
-def _serve(pipe, function):
+def _serve(pipe, function, path):
     """Work until the pipe closes; what a task raises goes back as data."""
+    os.environ["PATH"] = path  # programs are found as the run finds them, not as the server of workers once did
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     while True:

@@ -62,7 +62,19 @@ class LabelScheme:
     def encode(self, annotations: Iterable[Mapping[str, Any]]) -> list[int]:
         """Return each row's class number in the order of `labels`, OUTSIDE (−100) where it has none."""
         number = {value: self.labels.index(label) for value, label in self.mapping.items()}
-        return [number.get(annotation.get(self.column), OUTSIDE) for annotation in annotations]
+        values = (annotation.get(self.column) for annotation in annotations)
+        # A mapping in TOML or JSON has text for keys, also over a column of numbers.
+        return [OUTSIDE if value is None else number.get(value if type(value) is str else str(value), OUTSIDE)
+                for value in values]
+
+    def check_values(self, values: Iterable[Any]) -> tuple[str, ...]:
+        """Return notes on mapped values that do not occur; raise UsageError where no row is in the scheme."""
+        there = {value if type(value) is str else str(value) for value in values if value is not None}
+        lost = [value for value in self.mapping if value not in there]
+        if there and len(lost) == len(self.mapping):
+            raise UsageError("no row falls into this label scheme", where=f"scheme {self.name}, column {self.column}",
+                             expected=", ".join(sorted(there)[:10]), got=", ".join(self.mapping) or "an empty mapping")
+        return (f"scheme {self.name}: no row has {self.column} {', '.join(lost)}",) if lost else ()
 
     def to_json(self) -> dict[str, Any]:
         return {"task": self.task, "labels": list(self.labels), "column": self.column,
@@ -88,7 +100,7 @@ class LabelScheme:
 def read_scheme(path: Path) -> LabelScheme:
     """Read a scheme of one's own from a TOML file."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise MissingInput("the label scheme cannot be read", where=str(path),
                            got=error.strerror or str(error)) from error
@@ -110,6 +122,9 @@ def choose_scheme(name: str | None, schemes: Mapping[str, LabelScheme], columns:
         raise UsageError("this label scheme is not known", where="--labels",
                          expected=" or ".join([*schemes, "a .toml file"]), got=name)
     scheme, columns = read_scheme(Path(name)), list(columns)
+    if scheme.name in schemes or not re.fullmatch(r"[A-Za-z0-9_-]+", scheme.name):
+        raise UsageError("a scheme of one's own needs a name of its own", where=name, got=scheme.name,
+                         expected=f"letters, digits, '_' and '-', and none of {', '.join(schemes)}")
     if scheme.column not in columns:
         raise UsageError("the scheme maps a column that the corpus does not have", where=name,
                          expected=", ".join(columns), got=scheme.column)

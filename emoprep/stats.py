@@ -90,7 +90,9 @@ def stats(source: Path, *, labels: str | None = None, by: str = "split", corpus:
     else:
         name, schemes, columns, rows, notes = _corpus_rows(source, corpus, options)
     scheme = choose_scheme(labels, schemes, columns)
-    rows = rows(scheme)
+    rows, values = rows(scheme)
+    if labels is not None:
+        notes = [*notes, *scheme.check_values(values)]
     groups = None
     if by != "split":
         groups = {key: _group(members, scheme.labels) for key, members in _grouped(rows, by).items()}
@@ -113,8 +115,9 @@ def _corpus_rows(source, corpus, options):
 
     def rows(scheme):
         numbers = scheme.encode(utterance.annotation for utterance in read.utterances)
-        return [_Row(u.split or "all", u.dialogue, u.speaker, u.seconds, number, 1.0)
-                for u, number in zip(read.utterances, numbers, strict=True)]
+        return ([_Row(u.split or "all", u.dialogue, u.speaker, u.seconds, number, 1.0)
+                 for u, number in zip(read.utterances, numbers, strict=True)],
+                {utterance.annotation[scheme.column] for utterance in read.utterances})
     schemes = {scheme.name: scheme for scheme in module.SCHEMES}
     return module.NAME, schemes, module.ANNOTATION, rows, read.notes
 
@@ -128,10 +131,10 @@ def _store_rows(source):
         columns = {name: column.to_pylist() for name, column in
                    zip(names, store.index(names).select(names).itercolumns(), strict=True)}
         numbers = scheme.encode({scheme.column: value} for value in columns[scheme.column])
-        return [_Row(split or "all", dialogue, speaker, None if start is None else end - start, number, weight)
+        return ([_Row(split or "all", dialogue, speaker, None if start is None else end - start, number, weight)
                 for split, dialogue, speaker, start, end, weight, number in
                 zip(columns["split"], columns["dialogue"], columns["speaker"], columns["start"], columns["end"],
-                    columns["loss_mask"], numbers, strict=True)]
+                    columns["loss_mask"], numbers, strict=True)], set(columns[scheme.column]))
     return manifest.corpus, manifest.schemes, manifest.annotation, rows, []
 
 

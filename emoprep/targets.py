@@ -59,6 +59,9 @@ _FORMS = ("auto, all, minority, majority, not-minority, not-majority, a ratio su
           "class=count, +class=count or preset:cberl-table6, and max-multiplier=3 beside it")
 _WHERE = "--target"
 
+MOST = 100_000_000
+"""Rows of one class that a target may ask for: a slip of the keyboard must not fill memory or disk."""
+
 
 def decide_targets(text: str, counts: Mapping[str, int], direction: str) -> dict[str, int]:
     """Return the requested final count of every class, in the order of `counts`.
@@ -99,6 +102,9 @@ def check_targets(targets: Mapping[str, int], counts: Mapping[str, int], directi
     """
     for label, target in targets.items():
         present = counts[label]
+        if target > MOST:
+            raise UsageError("this is more than can be made", where=_WHERE, expected=f"at most {MOST:,} of a class",
+                             got=f"{label}={target}", remedy="lower the count")
         if target > 0 and present == 0:
             raise UsageError(f"{label} has no member in train, so none can be made or kept", where=_WHERE,
                              expected=f"{label}=0", got=f"{label}={target}",

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import numpy as np
+import pyarrow
 import pyarrow.parquet as pq
 import pytest
 
@@ -249,21 +250,63 @@ def test_made_items_are_spread_evenly():
         assert not len(after) or dialogues[before[-1]] != dialogues[after[0]]
 
 
-def test_nan_features_are_imputed_or_refused(demo_road, tmp_path):
+@pytest.fixture
+def broken(demo_road, tmp_path):
+    """A feature store with a NaN in the sound of one train row."""
     shutil.copytree(demo_road / "features", tmp_path / "broken")
     table = pq.read_table(tmp_path / "broken/train.parquet")
     audio = table.column("audio").combine_chunks().flatten().to_numpy().copy()
     audio[3] = np.nan
-    import pyarrow
     column = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(audio), 100)
     at = table.column_names.index("audio")
     pq.write_table(table.set_column(at, "audio", column), tmp_path / "broken/train.parquet")
-    result = balance(tmp_path / "broken", tmp_path / "out", strategy="smote")
+    return tmp_path / "broken"
+
+
+@pytest.mark.parametrize("strategy", ["smote", "oversample", "undersample"])
+def test_nan_features_are_imputed_or_refused(broken, tmp_path, strategy):
+    result = balance(broken, tmp_path / "out", strategy=strategy)
     assert any(note.startswith("audio: NaN or infinity in 1 rows") for note in result.notes)
     assert np.isfinite(features_of(tmp_path / "out")[1]["audio"].values).all()
     with pytest.raises(EmoprepError, match="audio is not finite: expected numbers"):
-        balance(tmp_path / "broken", tmp_path / "no", strategy="smote", nonfinite="error")
+        balance(broken, tmp_path / "no", strategy=strategy, nonfinite="error")
     assert not (tmp_path / "no").exists()
+
+
+def test_weights_change_no_feature(broken, tmp_path):
+    with pytest.raises(UsageError, match="--nonfinite: weights does not read this option"):
+        balance(broken, tmp_path / "out", strategy="weights", nonfinite="error")
+    balance(broken, tmp_path / "out", strategy="weights")
+    assert (tmp_path / "out/train.parquet").read_bytes() == (broken / "train.parquet").read_bytes()
+
+
+def test_a_scheme_that_no_row_is_in(demo_road, tmp_path):
+    scheme = tmp_path / "own.toml"
+    scheme.write_text('column = "season"\nlabels = ["low"]\n[mapping]\n77 = "low"\n')
+    for count in (balance, lambda source, out, **how: stats(source, labels=how["labels"])):
+        with pytest.raises(UsageError, match="no row falls into this label scheme"):
+            count(demo_road / "features", tmp_path / "out", strategy="weights", labels=str(scheme))
+    scheme.write_text('column = "emotion"\nlabels = ["high", "low"]\n[mapping]\nangr = "high"\njoy = "low"\n')
+    result = balance(demo_road / "features", tmp_path / "out", strategy="weights", labels=str(scheme))
+    assert "scheme own: no row has emotion angr" in result.notes
+    scheme.write_text('name = "meld-7"\ncolumn = "emotion"\nlabels = ["low"]\n[mapping]\njoy = "low"\n')
+    with pytest.raises(UsageError, match="a scheme of one's own needs a name of its own"):
+        stats(demo_road / "features", labels=str(scheme))
+
+
+def test_a_store_with_weights_may_be_balanced(demo_road, tmp_path):
+    """Nothing was made in it."""
+    balance(demo_road / "features", tmp_path / "weights", strategy="weights")
+    assert balance(tmp_path / "weights", tmp_path / "out", strategy="oversample").state == "written"
+
+
+def test_oversampled_shards_are_of_a_size(demo_road, tmp_path):
+    from emoprep.segment import plan_segment, segment
+
+    segment(plan_segment(demo_road / "MELD.Raw", tmp_path / "s", shard_utterances=30), tmp_path / "s")
+    balance(tmp_path / "s", tmp_path / "out", strategy="oversample")
+    sizes = [shard["utterances"] for shard in open_store(tmp_path / "out").manifest.shards if shard["split"] == "train"]
+    assert sum(sizes) == 189 and len(sizes) >= 7 and min(sizes) > 15, sizes
 
 
 @pytest.mark.parametrize(("settings", "message"), [
@@ -275,6 +318,8 @@ def test_nan_features_are_imputed_or_refused(demo_road, tmp_path):
     ({"strategy": "smote", "given": {"imblearn_compat": True}}, "more than 5 members for 5 neighbours, got fear has 2"),
     ({"strategy": "weights", "scheme": "foo"}, "balanced, inverse, inv-sqrt"),
     ({"strategy": "smote", "placement": "append"}, "--placement: not known: expected orphan"),
+    ({"strategy": "smote", "target": "fear=99999999999999999999"}, "this is more than can be made"),
+    ({"strategy": "smote", "target": ""}, "--target"),
     ({"strategy": "nope"}, "--strategy: not known: expected oversample or smote"),
 ])
 def test_refusals_say_what_is_expected(demo_road, tmp_path, settings, message):

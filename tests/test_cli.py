@@ -2,10 +2,14 @@
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 import emoprep as package
@@ -182,3 +186,79 @@ def test_overwrite_starts_anew(emoprep, demo_road, tmp_path):
     assert "OUT holds another run: got settings size 112 there, 64 now; give another OUT" in one_line(refused)
     assert emoprep("segment", source, tmp_path / "s", "--limit", "3", "--size", "64", "--overwrite").returncode == 0
     assert json.loads((tmp_path / "s/manifest.json").read_text())["settings"]["size"] == 64
+
+
+@pytest.mark.parametrize(("command", "store"), [
+    (("features",), "shards"), (("balance", "--strategy", "weights"), "features"),
+    (("balance", "--strategy", "smote"), "shards"), (("segment",), "MELD.Raw"),
+    (("balance", "--strategy", "weights"), "MELD.Raw"),
+])
+def test_out_may_not_be_in(emoprep, demo_road, tmp_path, command, store):
+    """Filling OUT with --overwrite would begin with removing what is to be read."""
+    shutil.copytree(demo_road / store, tmp_path / "in")
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    before = {path: path.read_bytes() for path in (tmp_path / "in").rglob("*") if path.is_file()}
+    name, *options = command
+    for out in ("in", "link"):
+        done = emoprep(name, "in", out, *options, "--overwrite", cwd=tmp_path)
+        assert done.returncode == 2 and "OUT is IN" in one_line(done)
+    assert {path: path.read_bytes() for path in (tmp_path / "in").rglob("*") if path.is_file()} == before
+
+
+def test_a_lost_shard_is_told_and_made_again(emoprep, demo_road, tmp_path):
+    source, store = demo_road / "MELD.Raw", tmp_path / "shards"
+    shutil.copytree(demo_road / "shards", store)
+    whole = (store / "train-000000.tar").read_bytes()
+    for damage in (lambda path: path.unlink(), lambda path: path.write_bytes(whole[:5000])):
+        damage(store / "train-000000.tar")
+        for command in (("features",), ("balance", "--strategy", "weights")):
+            done = emoprep(command[0], store, tmp_path / "out", *command[1:])
+            assert done.returncode == 5 and "run the command that made the store again" in one_line(done)
+        done = emoprep("segment", source, store, "-q")
+        assert done.returncode == 0 and (store / "train-000000.tar").read_bytes() == whole
+    (store / "manifest.json").unlink()
+    refused = emoprep("segment", source, store)
+    assert refused.returncode == 2 and "lost its manifest; give another OUT, or --overwrite" in one_line(refused)
+    assert emoprep("segment", source, store, "--overwrite", "-q").returncode == 0
+    assert (store / "train-000000.tar").read_bytes() == whole
+
+
+def test_output_on_a_full_disk(demo_road):
+    for options in ((), ("--json",)):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([sys.executable, "-m", "emoprep", "stats", str(demo_road / "MELD.Raw"), *options],
+                                  stdout=full, stderr=subprocess.PIPE, text=True)
+        assert done.returncode == 1 and "No space left on device" in one_line(done)
+
+
+def test_ctrl_c_while_imports_load(demo_road, tmp_path):
+    """In the first tenths of a second, too, it is one line and no traceback."""
+    for wait in (0.1, 0.15, 0.2, 0.3, 0.4):
+        command = [sys.executable, "-m", "emoprep", "segment", demo_road / "MELD.Raw", tmp_path / f"{wait}"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(wait)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+        if process.returncode != 0 and told:  # it may have been too early even for Python itself
+            assert "emoprep: interrupted" in told or "emoprep/" not in told, told
+
+
+def test_an_excluded_utterance_counts_nowhere(emoprep, demo_road, tmp_path):
+    keys = tmp_path / "keys.txt"
+    keys.write_text("\ufeffmeld_train_dia0_utt0  # noisy\n", encoding="utf-8")
+    assert emoprep("segment", demo_road / "MELD.Raw", tmp_path / "s", "--exclude", keys, "-q").returncode == 0
+    assert emoprep("features", tmp_path / "s", tmp_path / "f", "-q").returncode == 0
+    done = emoprep("balance", tmp_path / "f", tmp_path / "b", "--strategy", "smote", "--json")
+    assert sum(json.loads(done.stdout)["before"].values()) == 59
+    plan = pq.read_table(tmp_path / "b/plan.parquet").to_pylist()
+    (row,) = [item for item in plan if item["key"] == "meld_train_dia0_utt0"]
+    assert row["loss_mask"] == 0
+    assert not [item for item in plan if "meld_train_dia0_utt0" in (item["base"], item["neighbor"])]
+
+
+def test_a_store_that_was_interrupted_is_named(emoprep, demo_road, tmp_path):
+    done = emoprep("segment", demo_road / "MELD.Raw", tmp_path / "s", "--max-skipped", "0")
+    assert done.returncode == 3 and not (tmp_path / "s/manifest.json").exists()
+    for arguments in (("stats", "s"), ("balance", "s", "o", "--strategy", "weights")):
+        done = emoprep(*arguments, cwd=tmp_path)
+        assert done.returncode == 5 and "IN is a store that was interrupted" in one_line(done)

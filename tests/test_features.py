@@ -180,3 +180,25 @@ def test_features_of_features_are_refused(demo_road, tmp_path):
         plan_features(demo_road / "features")
     with pytest.raises(MissingInput, match="this is no store: expected a folder with manifest.json"):
         plan_features(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["emotion", "key", "transcript", "y_meld_7", "has_text", "shard"])
+def test_names_of_the_index_are_taken(demo_road, tmp_path, name):
+    np.savez(tmp_path / "e.npz", **{key: np.ones(2, "f4") for key in keys_of(demo_road / "shards")})
+    with pytest.raises(UsageError, match=f"--add {name}: this name is a column of the index"):
+        plan_features(demo_road / "shards", add={name: tmp_path / "e.npz"})
+
+
+def test_odd_embeddings(demo_road, tmp_path):
+    keys = keys_of(demo_road / "shards")
+    path = tmp_path / "e.npz"
+    np.savez(path, keys=np.array([*keys, "nobody"]).astype("S"), vectors=np.full((len(keys) + 1, 2), 1e300))
+    result = run(demo_road / "shards", tmp_path / "out", add={"e": path}, nonfinite="zero")
+    assert "e: keys of the file that are not in the store: 1" in result.notes and result.missing == {"e": []}
+    for values, message in ((np.full(2, "a"), "these are no real numbers: got <U1"), (np.ones(2) * 1j, "complex128")):
+        np.savez(path, **dict.fromkeys(keys, values))
+        with pytest.raises(EmoprepError, match=message):
+            plan_features(demo_road / "shards", add={"e": path})
+    np.savez(path, **dict.fromkeys(keys, np.full(2, np.nan)))
+    with pytest.raises(UsageError, match="nothing is left of the embeddings"):
+        run(demo_road / "shards", tmp_path / "none", add={"e": path}, nonfinite="drop")

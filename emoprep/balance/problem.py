@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from emoprep.contracts import Modality
 from emoprep.corpora import annotation_digests, open_corpus
 from emoprep.errors import UsageError
@@ -29,6 +31,7 @@ class Input:
     index: pyarrow.Table
     store: Store | None
     inputs: Mapping[str, Any]
+    annotated_seconds: tuple[float, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -39,6 +42,16 @@ class Input:
 
         return self.index.filter(compute.equal(self.index.column("split"), split))
 
+    def train_seconds(self) -> np.ndarray:
+        """Return how long each train utterance is, float64 [N]: as cut, else as annotated, 0 where neither is known."""
+        train = self.rows("train")
+        if self.store is None:
+            splits = self.index.column("split").to_pylist()
+            return np.array([seconds for seconds, split in zip(self.annotated_seconds, splits, strict=True)
+                             if split == "train"])
+        start, end = (train.column(name).to_numpy() for name in ("start", "end"))
+        return np.nan_to_num((end - start).astype(np.float64))
+
     def features(self) -> dict[str, Modality]:
         """Return the features of the train rows, in the order of `rows("train")`."""
         _, features = read_table(self.store.path / "train.parquet", self.manifest.modalities)
@@ -48,7 +61,7 @@ class Input:
 def open_input(source: Path, *, corpus: str | None = None, options: Mapping[str, str] | None = None) -> Input:
     """Open a finished store, or read the annotation of a raw corpus (its media are not needed to decide)."""
     if is_store(source):
-        store = open_store(source)
+        store = open_store(source).require_intact()
         if corpus is not None and corpus != store.manifest.corpus:
             raise UsageError("the store is of another corpus", where="--corpus", expected=store.manifest.corpus,
                              got=corpus)
@@ -69,4 +82,5 @@ def open_input(source: Path, *, corpus: str | None = None, options: Mapping[str,
         citation=module.CITATION, licence=module.LICENCE, notes=list(read.notes))
     index = pyarrow.Table.from_pylist(rows, schema=schema(module.ANNOTATION, module.SCHEMES))
     return Input(str(source), manifest, index, None,
-                 {"annotation": annotation_digests(read)})
+                 {"annotation": annotation_digests(read)},
+                 tuple(utterance.seconds or 0.0 for utterance in read.utterances))

@@ -40,8 +40,9 @@ def balance(
         metavar="mean1|sumK|max1|min1|none", help="Of the weights.  [default: the scheme's own]")] = None,
     max_ratio: Annotated[Optional[float], typer.Option(  # noqa: UP045
         metavar="R", help="Cap the largest weight at R times the smallest.")] = None,
-    nonfinite: Annotated[str, typer.Option(
-        metavar="impute-median|zero|drop|error", help="What is done about NaN in features.")] = "impute-median",
+    nonfinite: Annotated[Optional[str], typer.Option(  # noqa: UP045
+        metavar="impute-median|zero|drop|error",
+        help="What is done about NaN in the train features.  [default: impute-median]")] = None,
     split: Annotated[str, typer.Option(
         metavar="train", help="Only train is ever balanced; anything else is refused.")] = "train",
     corpus: shared.Corpus = None, seed: shared.Seed = 0, jobs: shared.Jobs = None,

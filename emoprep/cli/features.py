@@ -60,6 +60,8 @@ def _dims(text: str | None) -> dict[str, int]:
         name, equals, number = part.partition("=")
         if not equals or not number.isascii() or not number.isdigit() or not 0 < int(number) <= 65_536:
             raise UsageError("cannot be read", where="--dims", expected="audio=100,video=512,text=100", got=part)
+        if name.strip() in dims:
+            raise UsageError("one name is there twice", where="--dims", got=name)
         dims[name.strip()] = int(number)
     return dims
 

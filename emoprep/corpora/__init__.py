@@ -9,6 +9,7 @@ from types import ModuleType
 
 from emoprep.contracts import find, modules
 from emoprep.errors import MissingInput, UsageError
+from emoprep.store.folder import STATE
 from emoprep.utterance import Corpus
 
 __all__ = ["annotation_digests", "open_corpus", "recognise"]
@@ -28,6 +29,9 @@ def recognise(source: Path, name: str | None = None) -> ModuleType:
         return module
     if not any(source.iterdir()):
         raise MissingInput("IN is empty", where=str(source), expected="the folder of a corpus or of a store")
+    if (source / STATE).is_dir():
+        raise MissingInput("IN is a store that was interrupted", where=str(source), expected="a finished store",
+                           got="no manifest.json", remedy="run the command that makes it again; it goes on")
     found = [module for module in modules("corpora").values() if module.recognise(source)]
     if len(found) == 1:
         return found[0]

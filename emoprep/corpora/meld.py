@@ -73,12 +73,15 @@ def read(folder: Path, options: dict[str, str]) -> Corpus:
         notes += clip_notes
         path = _annotation_file(folder, split)
         if path is None:
-            if clips:
-                notes.append(f"{split}: {len(clips)} clips but no {split}_sent_emo.csv; the split is left out")
+            beside = f"{len(clips)} clips but " if clips else ""
+            if not clip_notes:
+                notes.append(f"{split}: {beside}no {split}_sent_emo.csv; the split is left out")
             continue
         files.append(path.relative_to(folder).as_posix())
         read_utterances, read_skips = _read_split(folder, path, split, clips)
         utterances += read_utterances
+        if not read_utterances:
+            notes.append(f"{split}: {files[-1]} has no row below its header")
         if clips:
             skips += read_skips
             unused += [clip.path for clip in clips.values() if not clip.taken]

@@ -18,7 +18,7 @@ from emoprep.features.plan import Choice, FeaturesPlan
 from emoprep.nonfinite import replace_nonfinite, train_medians
 from emoprep.projection import one_blas_thread, scaler
 from emoprep.store.card import card
-from emoprep.store.folder import CARD, INDEX, SKIPPED, Run, draft, start_run, take_over, write_bytes
+from emoprep.store.folder import CARD, INDEX, SKIPPED, Run, draft, refuse_same, start_run, take_over, write_bytes
 from emoprep.store.index import with_column
 from emoprep.store.manifest import open_store, versions
 from emoprep.store.tables import GROUP_ROWS, has_column, read_table, write_table
@@ -49,6 +49,7 @@ class FeaturesResult:
 def features(plan: FeaturesPlan, out: Path, *, jobs: int = 1, overwrite: bool = False,
              progress: Callable[[int, int], None] = lambda done, skipped: None) -> FeaturesResult:
     """Carry out a plan: describe, fit on train, write the tables, the scaler and the manifest."""
+    refuse_same(plan.store.path, out)
     with start_run(out, plan.facts, overwrite=overwrite) as run:
         if run.complete:
             manifest = open_store(out).manifest
@@ -85,7 +86,7 @@ def _write(plan: FeaturesPlan, run: Run, index: pyarrow.Table) -> FeaturesResult
         parts.append(with_column(part, "shard", [None] * part.num_rows))
         written += part.num_rows
     _write_index(run.out, parts)
-    missing = {choice.modality: rows.missing(choice) for choice in plan.choices if choice.file is not None}
+    missing = rows.absent
     manifest = _manifest(plan, rows, tables, written, missing)
     with draft(run.out / "scaler.npz") as sketch, sketch.open("wb") as file:
         np.savez(file, **_scaler(run.out, manifest.modalities))
@@ -124,12 +125,16 @@ class _Rows:
     """Every utterance's features: fitted on train, then transformed a few rows at a time."""
 
     def __init__(self, plan: FeaturesPlan, out: Path, index: pyarrow.Table):
+        import pyarrow.compute as compute
+
         self.plan, self.index, self.descriptors = plan, index, Descriptors(out)
-        self.train = self.of_split("train")
+        train = self.of_split("train")
+        # A masked row (one that was excluded) is in no loss, and nothing is fitted on it.
+        self.train = train.filter(compute.greater(train.column("loss_mask"), 0))
         if not self.train.num_rows:
             raise EmoprepError("the store has no train split, and features are fitted on train only",
                                where=str(plan.store.path), expected="train rows", got="none")
-        self.notes = list(plan.notes)
+        self.notes, self.absent = list(plan.notes), {}
         self.files = {choice.modality: self._read(choice) for choice in plan.choices if choice.file is not None}
         self.fitted = {choice.modality: self._fit(choice) for choice in plan.choices if choice.file is None}
 
@@ -167,8 +172,16 @@ class _Rows:
         brought = {choice.modality: Modality(list(found.values()), np.ones(len(found), bool), choice.clock)}
         clean, notes = replace_nonfinite(brought, self.plan.nonfinite, found, {choice.modality: medians})
         self.notes += notes
+        known = set(self.index.column("key").to_pylist())
+        self.absent[choice.modality] = [key for key in self.index.column("key").to_pylist() if key not in found]
+        if unknown := sum(key not in known for key in found):
+            self.notes.append(f"{choice.modality}: keys of the file that are not in the store: {unknown}")
         mended = clean[choice.modality]
-        return {key: values for key, values, there in zip(found, mended.values, mended.present, strict=True) if there}
+        left = {key: values for key, values, there in zip(found, mended.values, mended.present, strict=True) if there}
+        if not left:
+            raise UsageError("nothing is left of the embeddings", where=f"--add {choice.modality}",
+                             got="NaN or infinity in every row", remedy="--nonfinite impute-median or zero keeps them")
+        return left
 
     def dim(self, choice: Choice) -> int:
         if choice.file is None:
@@ -186,10 +199,6 @@ class _Rows:
         values = [empty if raw is None else transform(raw) for raw in raws]
         present = np.array([raw is not None for raw in raws], bool)
         return Modality(np.stack(values) if vectors else values, present, choice.clock)
-
-    def missing(self, choice: Choice) -> list[str]:
-        there = self.files[choice.modality]
-        return [key for key in self.index.column("key").to_pylist() if key not in there]
 
 
 def _manifest(plan: FeaturesPlan, rows: _Rows, tables, written: int, missing: Mapping[str, list[str]]):

@@ -11,9 +11,11 @@ from typing import Any
 
 from emoprep.contracts import find_extractor, modules
 from emoprep.embeddings import read_embeddings
-from emoprep.errors import UsageError
+from emoprep.errors import MissingInput, UsageError
 from emoprep.nonfinite import check_policy
-from emoprep.store.manifest import Store, open_store
+from emoprep.store.index import COLUMNS
+from emoprep.store.manifest import Store, is_store, open_store
+from emoprep.store.tables import TRANSCRIPT
 from emoprep.utterance import check_key
 
 __all__ = ["Choice", "FeaturesPlan", "plan_features"]
@@ -45,6 +47,12 @@ class FeaturesPlan:
     facts: dict[str, Any]
     notes: tuple[str, ...]
 
+    def seconds(self) -> float:
+        """Return the seconds of all utterances that have a sample."""
+        index = self.store.index(["start", "end"])
+        return round(sum(end - start for start, end in zip(index["start"].to_pylist(), index["end"].to_pylist(),
+                                                           strict=True) if start is not None), 3)
+
 
 def plan_features(source: Path, *, extractors: Mapping[str, str | None] | None = None, pool: str | None = None,
                   dims: Mapping[str, int] | None = None, add: Mapping[str, Path] | None = None, seed: int = 0,
@@ -54,7 +62,10 @@ def plan_features(source: Path, *, extractors: Mapping[str, str | None] | None =
     `extractors` maps a modality to what `--audio`, `--video` or `--text` said ("none" leaves it out, None
     takes the default); `add` maps a modality's name to a file of embeddings, which then stands for it.
     """
-    store = open_store(source)
+    if not is_store(source):
+        raise MissingInput("this is no store", where=str(source), expected="a folder with manifest.json",
+                           remedy="run `emoprep segment` first; if it was interrupted, run it again")
+    store = open_store(source).require_intact()
     if store.manifest.kind != "shards":
         raise UsageError("IN has no shards to take features from", where=str(source),
                          expected="a store that `emoprep segment` made", got=f"a store of {store.manifest.kind}")
@@ -78,7 +89,7 @@ def plan_features(source: Path, *, extractors: Mapping[str, str | None] | None =
     if pool is not None and not any(choice.settings["pool"] == pool for choice in choices):
         known = sorted({name for module in modules("extractors").values() for name in module.POOLS})
         raise UsageError("no extractor here can pool like this", where="--pool", expected=" or ".join(known), got=pool)
-    choices += [_added(name, path, dims) for name, path in add.items()]
+    choices += [_added(store, name, path, dims) for name, path in add.items()]
     unknown = sorted(set(dims) - {choice.modality for choice in choices})
     if unknown:
         raise UsageError("no such modality here", where="--dims", got=", ".join(unknown),
@@ -108,8 +119,12 @@ def _choice(store, modality, text, pool, dims, notes) -> Choice:
                   dims.get(modality, module.DIM))
 
 
-def _added(name: str, path: Path, dims) -> Choice:
+def _added(store: Store, name: str, path: Path, dims) -> Choice:
     check_key(name, "--add")
+    taken = {*COLUMNS, *store.manifest.annotation, TRANSCRIPT, "key"} - {"text"}
+    if name in taken or name.startswith(("y_", "has_")):
+        raise UsageError("this name is a column of the index", where=f"--add {name}",
+                         expected="another name, or audio, video or text")
     if name in dims:
         raise UsageError("embeddings keep their own dimension", where="--dims", got=name,
                          remedy=f"leave {name} out of --dims")

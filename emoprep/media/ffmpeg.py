@@ -56,7 +56,9 @@ def pictures_and_sound(path: str, recipe: Recipe, *, video: bool, audio: bool, u
             process.kill()
             said.seek(0)
             lines = said.read(100_000).decode(errors="replace").strip().splitlines()
-            raise DecodeFailure(" ".join((lines or [str(error)])[-1].split())) from error
+            # Without the path: where IN lies is nothing that a store should hold.
+            told = (lines or [str(error)])[-1].replace(f"file:{os.path.abspath(path)}", "")
+            raise DecodeFailure(" ".join(told.split()).removeprefix(": ")) from error
         finally:
             process.kill()
 

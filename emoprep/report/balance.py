@@ -31,5 +31,9 @@ def show(terminal: Terminal, result: BalanceResult) -> None:
                                                   in plan.shortfall.items()))
     if plan.weights.absent:
         terminal.notes([f"no train utterance is {', '.join(plan.weights.absent)}: weight 0"])
+    if result.state == "dry run":
+        estimate = plan.estimate()
+        size = f", about {compact(estimate['estimated_bytes'] / 1e6, 1)} MB" if estimate["estimated_bytes"] else ""
+        terminal.show(f"train: {compact(estimate['seconds'] / 60, 1)} minutes{size}")
     terminal.show({"dry run": "nothing was written", "written": f"{result.out}: written",
                    "complete already": f"{result.out}: complete already; nothing to do"}[result.state])

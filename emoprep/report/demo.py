@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ def show_end(terminal: Terminal, out: Path, results: dict[str, Any]) -> None:
         terminal.document({"schema": "emoprep.demo/1", "out": str(out),
                            **{name: result.to_json() for name, result in results.items()}})
         return
+    out = shlex.quote(str(out))
     terminal.show(f"""
 Next, try:
   tar tf {out}/shards/train-000000.tar | head          what is in a shard

@@ -13,10 +13,11 @@ def show_plan(terminal: Terminal, plan: FeaturesPlan, out: Path) -> None:
     counts = dict(plan.store.manifest.counts)
     known = [choice.dim or 0 for choice in plan.choices]
     size = 4 * sum(known) * sum(counts.values())
+    seconds = plan.seconds()
     terminal.notes(plan.notes)
     if terminal.json:
         terminal.document({"schema": "emoprep.features/1", "dry_run": True, "corpus": plan.store.manifest.corpus,
-                           "out": str(out), "counts": counts, "estimated_bytes": size,
+                           "out": str(out), "counts": counts, "seconds": seconds, "estimated_bytes": size,
                            "modalities": {choice.modality: {**choice.to_json(), "clock": choice.clock}
                                           for choice in plan.choices}})
         return
@@ -24,7 +25,8 @@ def show_plan(terminal: Terminal, plan: FeaturesPlan, out: Path) -> None:
     for choice in plan.choices:
         rows.add_row(choice.modality, choice.extractor, str(choice.settings.get("pool", "–")), choice.clock,
                      compact(choice.dim) if choice.dim else "its own")
-    terminal.show(rows, f"{compact(sum(counts.values()))} utterances; about {compact(size / 1e6, 1)} MB for vectors; "
+    terminal.show(rows, f"{compact(sum(counts.values()))} utterances, {compact(seconds / 60, 1)} minutes; "
+                        f"about {compact(size / 1e6, 1)} MB for vectors; "
                         "nothing was written")
 
 

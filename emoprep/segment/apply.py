@@ -14,7 +14,7 @@ from emoprep.errors import TooManySkipped, UsageError
 from emoprep.segment.cut import cut_shard
 from emoprep.segment.plan import SegmentPlan
 from emoprep.store.card import card
-from emoprep.store.folder import CARD, INDEX, SKIPPED, Run, start_run, write_bytes
+from emoprep.store.folder import CARD, INDEX, SKIPPED, Run, refuse_same, start_run, write_bytes
 from emoprep.store.index import index_row, schema, write_index
 from emoprep.store.manifest import Manifest, open_store, versions
 from emoprep.utterance import Corpus, Skip
@@ -50,6 +50,7 @@ def segment(plan: SegmentPlan, out: Path, *, jobs: int = 1, max_skipped: str = "
     where more utterances were skipped than allowed; the shards stay.
     """
     allowed = allowed_skips(max_skipped, plan.to_cut)
+    refuse_same(plan.corpus.root, out)
     with start_run(out, plan.facts, overwrite=overwrite) as run:
         if run.complete:
             return _result_of(open_store(out).manifest, out, plan)
@@ -78,6 +79,8 @@ def allowed_skips(text: str, utterances: int) -> float:
     try:
         if text.endswith("%"):
             value = float(text[:-1]) / 100 * utterances
+            if value > utterances:
+                raise ValueError
         elif text.isdigit():
             value = float(text)
         else:
@@ -103,7 +106,10 @@ def _seal(plan: SegmentPlan, run: Run, notes: Iterable[dict], allowed: float, ma
     skips = sorted([*plan.skips, *cut_skips], key=lambda skip: order[skip.key])
     _check_skips(skips, plan, allowed, max_skipped, run.out)
     schemes = plan.module.SCHEMES
-    index = [rows.get(utterance.key) or index_row(utterance, schemes) for utterance in plan.corpus.utterances]
+    # What the user left out stays annotated, and counts nowhere: neither in a loss nor in what is fitted.
+    excluded = {skip.key for skip in plan.skips if skip.reason == "excluded"}
+    index = [rows.get(utterance.key) or index_row(utterance, schemes, loss_mask=float(utterance.key not in excluded))
+             for utterance in plan.corpus.utterances]
     write_index(run.out / INDEX, index, schema(plan.module.ANNOTATION, schemes))
     lines = (json.dumps({"key": skip.key, "reason": skip.reason, "detail": skip.detail}, ensure_ascii=False) + "\n"
              for skip in skips)

@@ -64,6 +64,7 @@ def plan_segment(source: Path, out: Path, *, corpus: str | None = None, options:
         read = _limited(read, limit)
     skipped = {skip.key: skip for skip in read.skips}
     skipped.update((key, Skip(key, "excluded", f"listed in {exclude.name}")) for key in _excluded(exclude, read))
+    skipped.update((skip.key, skip) for skip in _not_files(source, read) if skip.key not in skipped)
     bare = set(read.bare_splits)
     chosen = [utterance for utterance in read.utterances
               if utterance.key not in skipped and utterance.split not in bare]
@@ -98,11 +99,19 @@ def _limited(read: Corpus, limit: int) -> Corpus:
                      "skips": tuple(skip for skip in read.skips if skip.key in keys)})
 
 
+def _not_files(source: Path, read: Corpus) -> Iterator[Skip]:
+    """Find the clips that are no files: links that lead nowhere, and pipes, which would be waited for."""
+    for utterance in read.utterances:
+        for path in {utterance.video, utterance.audio} - {None}:
+            if not (source / path).is_file():
+                yield Skip(utterance.key, "no-clip", f"{path} is no file, or a link that leads to none")
+
+
 def _excluded(path: Path | None, read: Corpus) -> list[str]:
     if path is None:
         return []
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise MissingInput("the list of keys cannot be read", where=f"--exclude {path}", got=str(error)) from error
     keys = [key for line in lines if (key := line.partition("#")[0].strip())]

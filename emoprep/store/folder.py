@@ -7,7 +7,9 @@ Finished pieces are renamed into place; what is in the making, the lock and the 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
+import fnmatch
 import hashlib
 import json
 import os
@@ -18,8 +20,8 @@ from typing import Any
 
 from emoprep.errors import EmoprepError, UsageError
 
-__all__ = ["CARD", "INDEX", "MANIFEST", "SKIPPED", "Run", "canonical_json", "draft", "fingerprint", "holds",
-           "start_run", "take_over", "write_bytes"]
+__all__ = ["CARD", "INDEX", "MANIFEST", "SKIPPED", "STATE", "Run", "canonical_json", "draft", "fingerprint", "holds",
+           "pieces_intact", "refuse_same", "start_run", "take_over", "write_bytes"]
 
 MANIFEST = "manifest.json"
 INDEX = "utterances.parquet"
@@ -76,9 +78,10 @@ def take_over(source: Path, target: Path) -> None:
 
 def disk_error(error: OSError, path: Path) -> EmoprepError:
     """Say what the disk refused, and what is safe."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     return EmoprepError("cannot write", where=str(path), got=error.strerror or str(error),
-                        remedy="make room or choose another OUT, then run the same command again: "
-                               "finished shards are kept")
+                        remedy=("make room or choose another OUT" if full else "choose another OUT")
+                        + ", then run the same command again: finished shards are kept")
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -130,6 +133,21 @@ class Run:
         shutil.rmtree(self.out / STATE, ignore_errors=True)
 
 
+def refuse_same(source: Path, out: Path) -> None:
+    """Raise UsageError where OUT is IN: filling it would begin with clearing what is to be read."""
+    if out.exists() and source.exists() and os.path.samefile(source, out):
+        raise UsageError("OUT is IN", where=str(out), expected="another folder")
+
+
+def pieces_intact(folder: Path, manifest: Mapping[str, Any]) -> str | None:
+    """Return the first shard or table of a manifest that is missing or has another size, or None."""
+    for piece in (*manifest.get("shards", ()), *manifest.get("tables", ())):
+        path = folder / piece["name"]
+        if not path.is_file() or path.stat().st_size != piece["size"]:
+            return piece["name"]
+    return None
+
+
 def holds(out: Path, facts: Mapping[str, Any]) -> bool:
     """Tell whether OUT is complete and holds the run that `facts` describe."""
     earlier = _earlier(out) if (out / MANIFEST).is_file() else None
@@ -152,11 +170,11 @@ def start_run(out: Path, facts: Mapping[str, Any], *, overwrite: bool = False) -
     except ValueError as error:
         raise UsageError("OUT holds a manifest that cannot be read", where=str(out), got=str(error),
                          remedy="give another OUT, or remove that folder") from error
-    if earlier is None and out.is_dir() and any(entry.name != STATE for entry in out.iterdir()):
-        raise UsageError("OUT is not empty and holds no store", where=str(out),
-                         expected="an empty folder, or a name that is free")
+    if earlier is None:
+        _refuse_foreign(out, overwrite)
     if earlier is not None and earlier["fingerprint"] == print_ and (out / MANIFEST).is_file():
-        if not overwrite:
+        # A piece that was lost since is made again, with all others: what remains was not checked.
+        if not overwrite and pieces_intact(out, earlier["pieces"]) is None:
             # make compares times: a run with nothing left to do still brings its target up to date.
             os.utime(out / MANIFEST)
             shutil.rmtree(out / STATE, ignore_errors=True)
@@ -166,8 +184,10 @@ def start_run(out: Path, facts: Mapping[str, Any], *, overwrite: bool = False) -
         raise UsageError("OUT holds another run", where=str(out), expected="a name that is free",
                          got=f"a {MANIFEST} that emoprep did not write")
     elif earlier is not None and earlier["fingerprint"] != print_ and not overwrite:
+        made_by, now = earlier["facts"]["command"], facts["command"]
         raise UsageError("OUT holds another run", where=str(out),
-                         got=_difference(earlier["facts"], facts),
+                         got=_difference(earlier["facts"], facts) if made_by == now
+                         else f"command {made_by} there, {now} now",
                          remedy="give another OUT, or --overwrite to start anew")
     try:
         (out / STATE).mkdir(parents=True, exist_ok=True)
@@ -213,8 +233,26 @@ def _earlier(out: Path) -> dict[str, Any] | None:
                 if path.name == MANIFEST:
                     raise
                 return None  # run.json is the first file of a run; torn, it says that nothing was made yet
-            return {"fingerprint": data.get("fingerprint"), "facts": {name: data.get(name) for name in FACTS}}
+            try:
+                pieces = {name: [{"name": piece["name"], "size": piece["size"]} for piece in data.get(name, ())]
+                          for name in ("shards", "tables")}
+            except (TypeError, KeyError) as error:
+                raise ValueError("shards or tables are not as emoprep writes them") from error
+            return {"fingerprint": data.get("fingerprint"), "facts": {name: data.get(name) for name in FACTS},
+                    "pieces": pieces}
     return None
+
+
+def _refuse_foreign(out: Path, overwrite: bool) -> None:
+    """Raise UsageError where OUT has no manifest and no run, and yet is not empty."""
+    names = [entry.name for entry in out.iterdir() if entry.name != STATE] if out.is_dir() else []
+    foreign = any(not any(fnmatch.fnmatch(name, ours) for ours in _OURS) for name in names)
+    if foreign or (names and INDEX not in names):  # shards alone may be somebody's copies
+        raise UsageError("OUT is not empty and holds no store", where=str(out),
+                         expected="an empty folder, or a name that is free")
+    if names and not overwrite:
+        raise UsageError("OUT holds a store that has lost its manifest", where=str(out),
+                         remedy="give another OUT, or --overwrite to start anew")
 
 
 def _difference(earlier: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from emoprep import __version__
 from emoprep.errors import EmoprepError, MissingInput
 from emoprep.labels import LabelScheme
-from emoprep.store.folder import INDEX, MANIFEST, fingerprint
+from emoprep.store.folder import INDEX, MANIFEST, fingerprint, pieces_intact
 
 if TYPE_CHECKING:
     import pyarrow
@@ -134,6 +134,19 @@ class Store:
     @property
     def fingerprint(self) -> str:
         return fingerprint(self.manifest.facts)
+
+    def require_intact(self) -> Store:
+        """Raise where a table is missing, or a shard is or has another size than the manifest says.
+
+        A table may have been edited: parquet itself tells whether it is whole.
+        """
+        lost = next((table["name"] for table in self.manifest.tables if not (self.path / table["name"]).is_file()),
+                    pieces_intact(self.path, {"shards": self.manifest.shards}))
+        if lost is not None:
+            raise MissingInput("a piece of the store is missing, or not as long as the manifest says",
+                               where=str(self.path / lost),
+                               remedy="run the command that made the store again: it makes what was lost")
+        return self
 
 
 def is_store(path: Path) -> bool:

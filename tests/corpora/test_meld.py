@@ -221,7 +221,8 @@ def test_a_split_that_is_still_packed_is_named(tmp_path):
     read = corpus_of(tmp_path, table({}), "dev")
 
     assert [utterance.split for utterance in read.utterances] == ["dev"]
-    assert read.notes == ("train: train.tar.gz is still packed (tar xzf train.tar.gz)",)
+    assert read.notes == ("train: train.tar.gz is still packed (tar xzf train.tar.gz)",
+                          "test: no test_sent_emo.csv; the split is left out")
 
 
 def test_clips_without_a_csv_are_named(tmp_path):
@@ -229,7 +230,13 @@ def test_clips_without_a_csv_are_named(tmp_path):
 
     read = corpus_of(tmp_path, table({}), "dev")
 
-    assert read.notes == ("train: 1 clips but no train_sent_emo.csv; the split is left out",)
+    assert read.notes == ("train: 1 clips but no train_sent_emo.csv; the split is left out",
+                          "test: no test_sent_emo.csv; the split is left out")
+
+
+def test_a_csv_without_rows_is_named(tmp_path):
+    header = table({}).split("\r\n")[0] + "\r\n"
+    assert "train: train_sent_emo.csv has no row below its header" in corpus_of(tmp_path, header).notes
 
 
 def test_no_csv_at_all(tmp_path):
