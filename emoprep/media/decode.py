@@ -6,6 +6,7 @@ decided here once, so that all decoders keep the same clock.
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -164,12 +165,22 @@ def decode(path: str, windows: list[Window], recipe: Recipe, *, video: bool = Tr
     Raises DecodeFailure where nothing can be read. A window beyond the end of the source shows its last
     picture and holds silence, flagged.
     """
+    clips = _decode(path, windows, recipe, video, audio, sparing=True)
+    if any("damaged" in clip.flags for clip in clips):
+        # Which picture is on screen cannot be told beforehand where some of them may not come.
+        clips = _decode(path, windows, recipe, video, audio, sparing=False)
+    return clips
+
+
+def _decode(path, windows, recipe, video, audio, *, sparing: bool) -> list[Clip]:
     decoder = importlib.import_module(DECODERS[recipe.decoder])
     reels = [_Reel(window, recipe) for window in windows]
     sounds: list[Sound] = []
     shown, flags = None, []
     until = None if any(window.end is None for window in windows) else max(window.end for window in windows)
-    for event in decoder.pictures_and_sound(path, recipe, video=video, audio=audio, until=until, flags=flags):
+    on_screen = functools.partial(_on_screen, reels) if sparing else None
+    for event in decoder.pictures_and_sound(path, recipe, video=video, audio=audio, until=until, flags=flags,
+                                            on_screen=on_screen):
         if isinstance(event, Sound):
             sounds.append(event)
             continue
@@ -187,6 +198,27 @@ def decode(path: str, windows: list[Window], recipe: Recipe, *, video: bool = Tr
     source_end = picture_end if picture_end is not None else sound_end
     return [_clip(window, reel, recipe, shown, sounds, source_end, sound_end, flags)
             for window, reel in zip(windows, reels, strict=True)]
+
+
+# Beyond this many pictures times windows, telling which are on screen would cost more than it spares.
+MOST_LOOKED_AT = 50_000
+
+
+def _on_screen(reels: list[_Reel], times: list[Fraction]) -> list[bool] | None:
+    """Tell which of the pictures that come at `times` are on screen at some frame's time; None: not looked into.
+
+    The first and the last count in any case: they stand for the time before and after them.
+    """
+    if len(times) * len(reels) > MOST_LOOKED_AT:
+        return None
+    wanted = [False] * len(times)
+    for reel in reels:
+        most = reel.frames if reel.frames is not None else float("inf")
+        before = [min(frames_before(time - reel.start, reel.fps), most) for time in times]
+        wanted = [known or earlier < later for known, earlier, later in
+                  zip(wanted, before, [*before[1:], float("inf")], strict=True)]
+    wanted[:1] = [True]
+    return wanted
 
 
 def _clip(window, reel, recipe, shown, sounds, source_end, sound_end, flags) -> Clip:

@@ -36,8 +36,11 @@ def program() -> str:
 
 
 def pictures_and_sound(path: str, recipe: Recipe, *, video: bool, audio: bool, until: Fraction | None,
-                       flags: list[str]) -> Events:
-    """Yield pictures and sound with their times, as `pyav.pictures_and_sound` does."""
+                       flags: list[str], on_screen: pyav.OnScreen | None = None) -> Events:
+    """Yield pictures and sound with their times, as `pyav.pictures_and_sound` does.
+
+    The program cannot be told which pictures are wanted; it decodes all of them.
+    """
     facts = pyav.read_facts(path)
     command = _command(path, recipe, video, audio, facts)
     # A file takes what ffmpeg says of a broken film, however much it is; a pipe that nobody reads would block it.

@@ -6,6 +6,7 @@ One decoding thread: a process a core with one thread each beats threads (docs/p
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -20,6 +21,11 @@ __all__ = ["Facts", "open_source", "pictures_and_sound", "probe", "read_containe
 # Runs of sound whose times disagree by more than this are laid out apart; below it, it is rounding of the
 # container's clock (Matroska counts milliseconds).
 GAP_S = Fraction(1, 50)
+
+HELD_BYTES = 64 << 20
+"""A file up to this size is held packet by packet to see which pictures are on screen before they are decoded."""
+
+OnScreen = Callable[[list[Fraction]], list[bool] | None]
 
 ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: a cover, not a film
 
@@ -91,14 +97,19 @@ def streams(container):
 
 
 def pictures_and_sound(path: str, recipe: Recipe, *, video: bool, audio: bool, until: Fraction | None,
-                       flags: list[str]) -> Events:
-    """Yield pictures and sound with their times, in one pass; stop once all is past `until`."""
+                       flags: list[str], on_screen: OnScreen | None = None) -> Events:
+    """Yield pictures and sound with their times, in one pass; stop once all is past `until`.
+
+    `on_screen(times)` tells which pictures are wanted; of the others, those that no picture refers to are not
+    decoded, which changes no bit of the rest.
+    """
     with open_source(path) as container:
-        yield from read_container(container, recipe, video=video, audio=audio, until=until, flags=flags)
+        yield from read_container(container, recipe, video=video, audio=audio, until=until, flags=flags,
+                                  on_screen=on_screen)
 
 
 def read_container(container, recipe: Recipe, *, video: bool, audio: bool, until: Fraction | None,
-                   flags: list[str], facts: Facts | None = None) -> Events:
+                   flags: list[str], facts: Facts | None = None, on_screen: OnScreen | None = None) -> Events:
     """Yield what an open container holds. `facts` are those of the source, where the container is a pipe."""
     film, track = streams(container)
     film, track = film if video else None, track if audio else None
@@ -109,7 +120,10 @@ def read_container(container, recipe: Recipe, *, video: bool, audio: bool, until
         flags.append("several-sound-tracks")
     scaler, tape = _Scaler(recipe, film), _Tape(recipe)
     previous, damaged, open_streams = None, False, {stream.index for stream in wanted}
-    for packet in _packets(container, wanted):
+    packets = _packets(container, wanted)
+    if film is not None and on_screen is not None and 0 < container.size <= HELD_BYTES:
+        packets = _spared(list(packets), film, on_screen)
+    for packet in packets:
         if packet is None:  # the container broke off
             damaged = True
             continue
@@ -146,6 +160,25 @@ def _packets(container, wanted):
             # libav cannot say where it would go on; what was read stands.
             yield None
             return
+
+
+def _spared(packets, film, on_screen: OnScreen):
+    """Yield the packets, each after the decoder was told whether its picture is wanted.
+
+    Pictures that others refer to are decoded all the same. A film whose packets have no times is left alone.
+    """
+    of_film = [packet for packet in packets if packet is not None and packet.size and packet.stream is film]
+    times = sorted({packet.pts for packet in of_film if packet.pts is not None and not packet.is_discard})
+    wanted = None
+    if times and None not in packets and not any(packet.pts is None for packet in of_film):
+        wanted = on_screen([time * film.time_base for time in times])
+    spare = {time for time, there in zip(times, wanted or (), strict=False) if not there}
+    context, sparing = film.codec_context, False
+    for packet in packets:
+        if spare and packet.stream is film and (packet.pts in spare) != sparing:
+            sparing = not sparing
+            context.skip_frame = "NONREF" if sparing else "DEFAULT"
+        yield packet
 
 
 def _picture(frame, previous, film, scaler, facts) -> Picture:
