@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from emoprep.balance import balance
-from emoprep.balance.plan import spread
+from emoprep.balance.items import spread
 from emoprep.errors import EmoprepError, UsageError
 from emoprep.features import features, plan_features
 from emoprep.stats import stats

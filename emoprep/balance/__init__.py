@@ -1,7 +1,8 @@
 """`emoprep balance`: index → label scheme → counts → targets → plan → new store, and the weight files.
 
     problem.py   what is to be balanced: the train rows of IN, their labels and features
-    plan.py      what happens to each train item, as a pure value
+    items.py     each train item in its place: kept, dropped, or made, naming its parents
+    plan.py      what balancing does, decided as a pure value
     apply.py     the plan carried out: tables or shards, index, weights, manifest
 """
 

@@ -1,14 +1,7 @@
-"""What balancing does to each train item, decided before anything is written, as a pure value.
-
-A plan has one row a train item: those that stay, those that go, and those that are made, each naming its
-parents. Made items are spread evenly among the dialogues: appended class by class, they would reach a trainer
-that reads in order as long runs of one class.
-"""
+"""What balancing does to the train split, decided before anything is written, as a pure value."""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,44 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from emoprep.balance.items import Items, place_items, plan_table
 from emoprep.balance.problem import Input, open_input
 from emoprep.class_weights import ClassWeights, class_weights, parse_scheme
 from emoprep.contracts import Decision, Modality, Problem, find
-from emoprep.errors import EmoprepError, UsageError
+from emoprep.errors import UsageError
 from emoprep.labels import OUTSIDE, LabelScheme, choose_scheme
 from emoprep.nonfinite import check_policy, replace_nonfinite
 from emoprep.targets import decide_targets
-from emoprep.utterance import child_seed
 
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["BalancePlan", "Items", "plan_balance"]
+__all__ = ["BalancePlan", "plan_balance"]
 
 PLACEMENTS = ("orphan",)
 OUTSIDES = ("mask", "drop")
-SUFFIX = {"repeat": "rep", "interpolate": "smote"}
-"""How the key of a made item ends, by its op: `<base>__smote1`, `<base>__rep2`."""
-
-
-@dataclass(frozen=True)
-class Items:
-    """The train items in the order of the new store; those that are dropped stand where they stood.
-
-    `row` int64 [n] is the train row that an item is (or is made of), `made` int64 [n] its number in the
-    decision (−1: not made). `copy` counts the items made of one base from 1.
-    """
-
-    key: list[str]
-    op: list[str]
-    row: np.ndarray
-    made: np.ndarray
-    copy: np.ndarray
-    loss_mask: np.ndarray
-
-    @property
-    def staying(self) -> np.ndarray:
-        return np.flatnonzero(np.array(self.op) != "drop")
 
 
 @dataclass(frozen=True)
@@ -72,7 +43,6 @@ class BalancePlan:
     seed: int
     renorm: str
     keys: tuple[str, ...]
-    y: np.ndarray
     decision: Decision | None
     items: Items | None
     features: dict[str, Modality] | None
@@ -107,32 +77,8 @@ class BalancePlan:
 
     def table(self) -> pyarrow.Table:
         """Return the plan as the rows of plan.parquet."""
-        import pyarrow
-
-        items, decision = self.items, self.decision
-        is_made = items.made >= 0
-        number = np.where(is_made, items.made, 0)
-
-        def of_made(values, kind):
-            found = values[number] if len(values) else np.zeros(len(number))
-            return pyarrow.array(found, kind, mask=~is_made)
-        neighbors = [self.keys[decision.neighbor[at]] if at >= 0 and decision.neighbor[at] >= 0 else None
-                     for at in items.made]
-        bases = [self.keys[row] if made >= 0 else None for row, made in zip(items.row, items.made, strict=True)]
-        seeds = [child_seed(self.seed, self.strategy, base, int(copy)) if base is not None else None
-                 for base, copy in zip(bases, items.copy, strict=True)]
-        parameters = [json.dumps({"renorm": self.renorm}) if op == "interpolate" and self.renorm != "off" else "{}"
-                      for op in items.op]
-        lam = decision.lam
-        return pyarrow.table({
-            "key": items.key, "op": items.op, "base": pyarrow.array(bases, pyarrow.string()),
-            "neighbor": pyarrow.array(neighbors, pyarrow.string()),
-            "lambda": pyarrow.array([None if value is None or np.isnan(value) else value
-                                     for value in of_made(lam, pyarrow.float64()).to_pylist()], pyarrow.float64()),
-            "copy": pyarrow.array(items.copy, pyarrow.int32()),
-            "repeat": pyarrow.array(np.array(items.op) != "drop", pyarrow.bool_()).cast(pyarrow.int32()),
-            "seed": pyarrow.array(seeds, pyarrow.int64()), "parameters": parameters,
-            "loss_mask": pyarrow.array(items.loss_mask, pyarrow.float32())})
+        return plan_table(self.items, self.decision, self.keys, stage=self.strategy, seed=self.seed,
+                          renorm=self.renorm)
 
 
 def plan_balance(source: Path | Input, *, strategy: str, labels: str | None = None, target: str | None = None,
@@ -158,41 +104,25 @@ def plan_balance(source: Path | Input, *, strategy: str, labels: str | None = No
     _one_of("--outside", outside, OUTSIDES)
     opened = source if isinstance(source, Input) else open_input(source, corpus=corpus, options=options)
     label_scheme = choose_scheme(labels, opened.manifest.schemes, opened.manifest.annotation)
-    train = opened.rows("train")
-    _check_train(opened, train, module)
-    annotation = train.column(label_scheme.column).to_pylist()
-    y = np.array(label_scheme.encode({label_scheme.column: value} for value in annotation), np.int16)
-    mask = train.column("loss_mask").to_numpy()
-    features, notes = None, list(label_scheme.check_values(set(annotation))) if labels is not None else []
-    if opened.kind == "shards":
-        # An utterance without a sample is in no trainer's loss, and nothing can be copied from it.
-        uncut = train.column("shard").is_null().to_numpy()
-        mask = np.where(uncut, 0, mask)
-        notes += [f"train utterances without a sample, which do not count: {uncut.sum()}"] if uncut.any() else []
-    before = _counts(y, mask, label_scheme.labels)
+    train = _read_train(opened, module, label_scheme, check_scheme=labels is not None, nonfinite=nonfinite)
+    before = _counts(train.y, train.mask, label_scheme.labels)
     targets = dict(before)
     if module.DIRECTION != "none":
         counts = {name: int(count) for name, count in before.items()}
         targets = decide_targets("auto" if target is None else target, counts, module.DIRECTION)
-    imputed = False
-    if module.DIRECTION != "none" and opened.kind == "features":
-        features, mended = replace_nonfinite(opened.features(), nonfinite, train.column("key").to_pylist())
-        notes, imputed = notes + mended, bool(mended)
-    keys = tuple(train.column("key").to_pylist())
     # A masked row is context: it does not count, and is nobody's parent.
-    problem = Problem(keys, tuple(train.column("dialogue").to_pylist()), np.where(mask > 0, y, OUTSIDE),
-                      label_scheme.labels, targets, seed, given, features if module.NEEDS == "features" else None,
-                      opened.train_seconds())
-    known = module.NEEDS == "labels" or features is not None
+    problem = Problem(train.keys, train.dialogues, np.where(train.mask > 0, train.y, OUTSIDE), label_scheme.labels,
+                      targets, seed, given, train.features if module.NEEDS == "features" else None, train.seconds)
+    known = module.NEEDS == "labels" or train.features is not None
     if not known and not counts_only:
         raise UsageError(f"{strategy} needs features, and IN has none", where=opened.where,
                          remedy="run `emoprep segment` and `emoprep features` first, or --dry-run for the counts")
-    decision = module.decide(problem) if known else None
-    notes += [f"made items without {name}, because their base has none: {lacking}"
-              for name, modality in (features or {}).items() if (lacking := (~modality.present[decision.base]).sum())]
-    items = _items(problem, decision, y, mask, outside, train) if known else None
-    after = _counts(y[items.row], items.loss_mask, label_scheme.labels) if known else {
-        name: float(targets[name]) for name in targets}
+    decision, items, after, notes = None, None, {name: float(count) for name, count in targets.items()}, ()
+    if known:
+        decision = module.decide(problem)
+        items = place_items(problem, decision, train.y, train.mask, outside)
+        after = _counts(train.y[items.row], items.loss_mask, label_scheme.labels)
+        notes = (*decision.notes, *_lacking(train.features or {}, decision))
     facts = {"command": "balance", "inputs": dict(opened.inputs), "settings": {
         "strategy": strategy, "labels": label_scheme.name, "label_scheme": label_scheme.to_json(),
         "target": None if module.DIRECTION == "none" else "auto" if target is None else target, "scheme": scheme,
@@ -202,8 +132,46 @@ def plan_balance(source: Path | Input, *, strategy: str, labels: str | None = No
     return BalancePlan(
         opened, strategy, module.MAKES, label_scheme, facts, _whole(before), _whole(targets), _whole(after),
         class_weights(_whole(after), scheme, normalize=normalize, max_ratio=max_ratio), seed,
-        str(given.get("renorm", "off")), keys, y, decision, items, features, problem.seconds,
-        (*notes, *(decision.notes if decision else ())), imputed)
+        str(given.get("renorm", "off")), train.keys, decision, items, train.features, train.seconds,
+        (*train.notes, *notes), train.imputed)
+
+
+@dataclass(frozen=True)
+class _Train:
+    """The train rows: class numbers, loss masks, seconds and features, all [N] and in the index's order."""
+
+    keys: tuple[str, ...]
+    dialogues: tuple[str, ...]
+    y: np.ndarray
+    mask: np.ndarray
+    seconds: np.ndarray
+    features: dict[str, Modality] | None
+    imputed: bool
+    notes: tuple[str, ...]
+
+
+def _read_train(opened: Input, module, scheme: LabelScheme, *, check_scheme: bool, nonfinite: str) -> _Train:
+    train = opened.rows("train")
+    _check_train(opened, train, module)
+    annotation = train.column(scheme.column).to_pylist()
+    notes = list(scheme.check_values(set(annotation))) if check_scheme else []
+    keys = tuple(train.column("key").to_pylist())
+    y = np.array(scheme.encode({scheme.column: value} for value in annotation), np.int16)
+    mask, features, mended = train.column("loss_mask").to_numpy(), None, []
+    if opened.kind == "shards":
+        # An utterance without a sample is in no trainer's loss, and nothing can be copied from it.
+        uncut = train.column("shard").is_null().to_numpy()
+        mask = np.where(uncut, 0, mask)
+        notes += [f"train utterances without a sample, which do not count: {uncut.sum()}"] if uncut.any() else []
+    if module.DIRECTION != "none" and opened.kind == "features":
+        features, mended = replace_nonfinite(opened.features(), nonfinite, keys)
+    return _Train(keys, tuple(train.column("dialogue").to_pylist()), y, mask, opened.train_seconds(), features,
+                  bool(mended), (*notes, *mended))
+
+
+def _lacking(features: Mapping[str, Modality], decision: Decision) -> list[str]:
+    return [f"made items without {name}, because their base has none: {lacking}"
+            for name, modality in features.items() if (lacking := int((~modality.present[decision.base]).sum()))]
 
 
 def _own_options(module, given: Mapping[str, Any], target: str | None, nonfinite: str | None) -> dict[str, Any]:
@@ -250,48 +218,3 @@ def _counts(y: np.ndarray, mask: np.ndarray, labels: Sequence[str]) -> dict[str,
 
 def _whole(counts: Mapping[str, float]) -> dict[str, float]:
     return {name: int(count) if float(count).is_integer() else float(count) for name, count in counts.items()}
-
-
-# --------------------------------------------------------------------------------------------- placing
-
-def _items(problem: Problem, decision: Decision, y: np.ndarray, mask: np.ndarray, outside: str,
-           train: pyarrow.Table) -> Items:
-    """Put the items in order: dialogues as they come, and after each its share of the made items."""
-    kept = np.array(decision.kept, dtype=object)
-    kept[(y == OUTSIDE) & (kept == "keep")] = outside
-    copies, counter = np.zeros(len(decision.base), np.int32), Counter()
-    for number, base in enumerate(decision.base.tolist()):
-        counter[base] += 1
-        copies[number] = counter[base]
-    made_keys = [f"{problem.keys[base]}__{SUFFIX[op]}{copy}" for base, op, copy in
-                 zip(decision.base.tolist(), decision.op.tolist(), copies.tolist(), strict=True)]
-    taken = set(problem.keys)
-    if clash := next((key for key in made_keys if key in taken), None):
-        raise EmoprepError("a made item would take a key that is there", where=clash)
-    row, made = spread(problem.dialogues, decision.base, problem.seed)
-    is_made = made >= 0
-    key = [made_keys[number] if number >= 0 else problem.keys[at] for at, number in zip(row, made, strict=True)]
-    op = [str(decision.op[number]) if number >= 0 else str(kept[at]) for at, number in zip(row, made, strict=True)]
-    factor = np.where(np.isin(kept, ("drop", "mask")), 0.0, 1.0) * mask
-    copy = np.where(is_made, copies[made] if len(copies) else 0, 0)
-    return Items(key, op, row, made, copy.astype(np.int32), np.where(is_made, 1.0, factor[row]).astype(np.float32))
-
-
-def spread(dialogues: Sequence[str], base: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return (row, made) of all items in order: rows stay in order, made items fall evenly between dialogues.
-
-    Which made item comes where is drawn, so that classes mix.
-
-    >>> row, made = spread(["d1", "d1", "d2", "d3"], np.array([3, 0]), seed=0)
-    >>> row.tolist(), made.tolist()
-    ([0, 1, 0, 2, 3, 3], [-1, -1, 1, -1, -1, 0])
-    """
-    starts = [number for number in range(len(dialogues))
-              if number == 0 or dialogues[number] != dialogues[number - 1]]
-    ends = np.array([*starts[1:], len(dialogues)])
-    order = np.random.default_rng(child_seed(seed, "spread", "", 0)).permutation(len(base))
-    after = ((np.arange(len(base)) + 0.5) * len(ends) / max(len(base), 1)).astype(np.int64)
-    at = ends[after]  # a made item comes right before the row that begins the next dialogue
-    row = np.insert(np.arange(len(dialogues)), at, base[order])
-    made = np.insert(np.full(len(dialogues), -1), at, order)
-    return row, made
