@@ -370,3 +370,25 @@ def test_targets_on_the_real_rows(shared, tmp_path):
     assert after("0.5") == [4710, 2355, 2355, 2355, 2355, 2355, 2355]
     assert after("alpha=0.5") == [4710, 2382, 1124, 1794, 2865, 1130, 2285]
     assert after("preset:cberl-table6") == [4710, 1205, 468, 743, 1743, 471, 1169]
+
+
+def test_nothing_is_extracted_into_an_out_that_is_refused(demo_road, tmp_path):
+    """SMOTE on shards takes features first, and they lie in OUT: what stands there is looked at before."""
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis/chapter.doc").write_text("years of work")
+    with pytest.raises(UsageError, match="OUT is not empty and holds no store"):
+        balance(demo_road / "shards", tmp_path / "thesis", strategy="smote")
+    assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter.doc"]
+    balance(demo_road / "features", tmp_path / "other", strategy="weights")
+    before = sorted(path.name for path in (tmp_path / "other").iterdir())
+    with pytest.raises(UsageError, match="OUT holds another run"):
+        balance(demo_road / "shards", tmp_path / "other", strategy="smote")
+    assert sorted(path.name for path in (tmp_path / "other").iterdir()) == before
+
+
+def test_smote_on_shards_makes_a_lost_table_again(demo_road, tmp_path):
+    balance(demo_road / "shards", tmp_path / "out", strategy="smote")
+    whole = (tmp_path / "out/train.parquet").read_bytes()
+    (tmp_path / "out/train.parquet").unlink()
+    assert balance(demo_road / "shards", tmp_path / "out", strategy="smote").state == "written"
+    assert (tmp_path / "out/train.parquet").read_bytes() == whole

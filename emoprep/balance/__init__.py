@@ -18,7 +18,7 @@ from emoprep.balance.plan import BalancePlan, plan_balance
 from emoprep.balance.problem import open_input
 from emoprep.contracts import find
 from emoprep.features import features, plan_features
-from emoprep.store.folder import STATE, holds, refuse_same
+from emoprep.store.folder import STATE, check_out, refuse_same
 
 __all__ = ["BalancePlan", "BalanceResult", "balance", "plan_balance"]
 
@@ -58,7 +58,8 @@ def balance(source: Path, out: Path, *, jobs: int = 1, overwrite: bool = False, 
         if dry_run:
             undrawn = () if plan.decision else ("counts only: parents are drawn once there are features",)
             return BalanceResult(plan, str(out), "dry run", (*plan.notes, *undrawn))
-        if holds(out, plan.facts) and not overwrite:
+        # Before anything is extracted: OUT may hold another run, or nothing of ours.
+        if check_out(out, plan.facts, overwrite=overwrite):
             apply(plan, out)
             return BalanceResult(plan, str(out), "complete already", plan.notes)
     notes = ()

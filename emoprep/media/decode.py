@@ -22,6 +22,9 @@ __all__ = ["DECODERS", "Clip", "DecodeFailure", "Recipe", "Window", "decode", "m
 
 DECODERS = {"pyav": "emoprep.media.pyav", "ffmpeg": "emoprep.media.ffmpeg"}
 
+# Decoders that leave out pictures which no frame shows.
+SPARING = ("pyav",)
+
 # A sound that starts or ends this much beside the pictures is worth a flag; a frame of AAC is 0.02 s.
 LATE_S = Fraction(1, 10)
 
@@ -166,7 +169,7 @@ def decode(path: str, windows: list[Window], recipe: Recipe, *, video: bool = Tr
     picture and holds silence, flagged.
     """
     clips = _decode(path, windows, recipe, video, audio, sparing=True)
-    if any("damaged" in clip.flags for clip in clips):
+    if recipe.decoder in SPARING and any("damaged" in clip.flags for clip in clips):
         # Which picture is on screen cannot be told beforehand where some of them may not come.
         clips = _decode(path, windows, recipe, video, audio, sparing=False)
     return clips

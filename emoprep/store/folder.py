@@ -20,8 +20,8 @@ from typing import Any
 
 from emoprep.errors import EmoprepError, UsageError
 
-__all__ = ["CARD", "INDEX", "MANIFEST", "SKIPPED", "STATE", "Run", "canonical_json", "draft", "fingerprint", "holds",
-           "pieces_intact", "refuse_same", "start_run", "take_over", "write_bytes"]
+__all__ = ["CARD", "INDEX", "MANIFEST", "SKIPPED", "STATE", "Run", "canonical_json", "check_out", "draft",
+           "fingerprint", "pieces_intact", "refuse_same", "start_run", "take_over", "write_bytes"]
 
 MANIFEST = "manifest.json"
 INDEX = "utterances.parquet"
@@ -148,21 +148,12 @@ def pieces_intact(folder: Path, manifest: Mapping[str, Any]) -> str | None:
     return None
 
 
-def holds(out: Path, facts: Mapping[str, Any]) -> bool:
-    """Tell whether OUT is complete and holds the run that `facts` describe."""
-    earlier = _earlier(out) if (out / MANIFEST).is_file() else None
-    return earlier is not None and earlier["fingerprint"] == fingerprint(facts)
+def check_out(out: Path, facts: Mapping[str, Any], *, overwrite: bool = False) -> bool:
+    """Tell whether OUT is complete and holds the run that `facts` describe; nothing is changed.
 
-
-@contextlib.contextmanager
-def start_run(out: Path, facts: Mapping[str, Any], *, overwrite: bool = False) -> Iterator[Run]:
-    """Open OUT for the run that `facts` describe: a new one, one to go on with, or one that is complete.
-
-    Raises UsageError where OUT holds another run (naming what differs), something that is no store, or a run
-    that another process is at.
+    Raises UsageError where OUT holds another run (naming what differs), or something that is no store.
     """
     facts = json.loads(canonical_json(facts))  # as it will be read back, so that differences are real ones
-    print_ = fingerprint(facts)
     if out.exists() and not out.is_dir():
         raise UsageError("OUT is a file", where=str(out), expected="a folder, or a name that is free")
     try:
@@ -172,33 +163,49 @@ def start_run(out: Path, facts: Mapping[str, Any], *, overwrite: bool = False) -
                          remedy="give another OUT, or remove that folder") from error
     if earlier is None:
         _refuse_foreign(out, overwrite)
-    if earlier is not None and earlier["fingerprint"] == print_ and (out / MANIFEST).is_file():
+        return False
+    sealed = (out / MANIFEST).is_file()
+    if earlier["fingerprint"] == fingerprint(facts):
         # A piece that was lost since is made again, with all others: what remains was not checked.
-        if not overwrite and pieces_intact(out, earlier["pieces"]) is None:
-            # make compares times: a run with nothing left to do still brings its target up to date.
-            os.utime(out / MANIFEST)
-            shutil.rmtree(out / STATE, ignore_errors=True)
-            yield Run(out, complete=True)
-            return
-    elif earlier is not None and earlier["fingerprint"] is None and (out / MANIFEST).is_file():
+        return sealed and not overwrite and pieces_intact(out, earlier["pieces"]) is None
+    if earlier["fingerprint"] is None and sealed:
         raise UsageError("OUT holds another run", where=str(out), expected="a name that is free",
                          got=f"a {MANIFEST} that emoprep did not write")
-    elif earlier is not None and earlier["fingerprint"] != print_ and not overwrite:
+    if not overwrite:
         made_by, now = earlier["facts"]["command"], facts["command"]
         raise UsageError("OUT holds another run", where=str(out),
                          got=_difference(earlier["facts"], facts) if made_by == now
                          else f"command {made_by} there, {now} now",
                          remedy="give another OUT, or --overwrite to start anew")
+    return False
+
+
+@contextlib.contextmanager
+def start_run(out: Path, facts: Mapping[str, Any], *, overwrite: bool = False) -> Iterator[Run]:
+    """Open OUT for the run that `facts` describe: a new one, one to go on with, or one that is complete.
+
+    Raises as `check_out`, and UsageError where another process is at work in OUT.
+    """
+    if check_out(out, facts, overwrite=overwrite):
+        # make compares times: a run with nothing left to do still brings its target up to date.
+        os.utime(out / MANIFEST)
+        shutil.rmtree(out / STATE, ignore_errors=True)
+        yield Run(out, complete=True)
+        return
     try:
         (out / STATE).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise disk_error(error, out) from error
     with _lock(out):
+        if check_out(out, facts, overwrite=overwrite):
+            raise _just_ended(out)
         _remove_drafts(out)  # of a run that was killed
         if overwrite:
             _clear(out)
         with _reported(out):
-            (out / STATE / "run.json").write_bytes(canonical_json({"fingerprint": print_, **facts}))
+            # Also without --overwrite: a store that has lost a piece no longer claims to be whole.
+            (out / MANIFEST).unlink(missing_ok=True)
+            (out / STATE / "run.json").write_bytes(canonical_json({"fingerprint": fingerprint(facts), **facts}))
         try:
             yield Run(out, complete=False)
         finally:
@@ -274,6 +281,10 @@ def _difference(earlier: Mapping[str, Any], now: Mapping[str, Any], prefix: str 
     return ", ".join(told[:4]) + (f" and {len(told) - 4} more" if len(told) > 4 else "") or "other settings"
 
 
+def _just_ended(out: Path) -> UsageError:
+    return UsageError("another run has just ended here", where=str(out), remedy="run the same command again")
+
+
 @contextlib.contextmanager
 def _lock(out: Path):
     with (out / STATE / "lock").open("wb") as file:
@@ -285,7 +296,7 @@ def _lock(out: Path):
         place = out / STATE / "lock"
         if not place.exists() or place.stat().st_ino != os.fstat(file.fileno()).st_ino:
             # It was sealed between our opening the file and locking it: the lock holds nobody off.
-            raise UsageError("another run has just ended here", where=str(out), remedy="run the same command again")
+            raise _just_ended(out)
         yield
 
 

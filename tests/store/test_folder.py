@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 
 from emoprep.errors import EmoprepError, UsageError
-from emoprep.store.folder import MANIFEST, canonical_json, draft, fingerprint, holds, start_run, take_over, write_bytes
+from emoprep.store.folder import (
+    MANIFEST,
+    canonical_json,
+    check_out,
+    draft,
+    fingerprint,
+    start_run,
+    take_over,
+    write_bytes,
+)
 
 FACTS = {"command": "segment", "settings": {"size": 112, "fps": "10", "corpus": "meld"},
          "inputs": {"annotation": {"train.csv": "ab" * 32}, "media": {"files": 3}}}
@@ -133,15 +142,16 @@ def test_a_fingerprint_knows_no_order():
     assert canonical_json({"b": "ü", "a": [1, None]}) == '{"a":[1,null],"b":"ü"}'.encode()
 
 
-def test_holds_only_what_is_complete_and_the_same(tmp_path):
+def test_complete_is_only_what_is_sealed_and_the_same(tmp_path):
     out = tmp_path / "out"
-    assert not holds(out, FACTS)
+    assert not check_out(out, FACTS)
     interrupted(out)
-    assert not holds(out, FACTS)
+    assert not check_out(out, FACTS)
     with start_run(out, FACTS) as run:
         run.seal(manifest_of(FACTS))
-    assert holds(out, FACTS)
-    assert not holds(out, OTHER)
+    assert check_out(out, FACTS)
+    with pytest.raises(UsageError, match="OUT holds another run"):
+        check_out(out, OTHER)
 
 
 # ------------------------------------------------------------------------------------------------- runs
@@ -286,7 +296,7 @@ def test_overwrite_begins_anew(tmp_path):
         assert not (out / MANIFEST).exists()
         assert not (out / "train-000000.tar").exists()
         run.seal(manifest_of(OTHER))
-    assert holds(out, OTHER)
+    assert check_out(out, OTHER)
 
 
 def test_overwrite_of_the_same_run_makes_it_again(tmp_path):
@@ -403,3 +413,15 @@ def test_drafts_of_dismissed_workers_go_with_the_run(tmp_path):
         (out / ".emoprep/train-000000.tar.77.draft").write_bytes(bytes(1000))
         raise RuntimeError("the disk is full")
     assert not list(out.rglob("*.draft"))
+
+
+def test_a_store_that_lost_a_piece_no_longer_claims_to_be_whole(tmp_path):
+    """Also while it is made again: that run may be killed, too."""
+    out = tmp_path / "out"
+    complete(out)
+    manifest = json.loads((out / MANIFEST).read_bytes())
+    manifest["shards"] = [{"name": "train-000099.tar", "size": 5}]
+    (out / MANIFEST).write_bytes(json.dumps(manifest).encode())
+    with start_run(out, FACTS) as run:
+        assert not run.complete
+        assert not (out / MANIFEST).exists()
