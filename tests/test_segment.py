@@ -817,7 +817,7 @@ def test_killed_again_and_again(crowd, crowd_bytes, tmp_path):
         process = start(crowd, out, "--shard-utterances", "2")
         have = len(list(out.glob("*.tar"))) if out.exists() else 0
         if attempt % 3 == 0:
-            time.sleep(draw.uniform(0.1, 1.2))
+            time.sleep(draw.uniform(0.1, 0.6))
         else:
             target = min(18, have + draw.randint(1, 4))
             until(lambda wanted=target: len(list(out.glob("*.tar"))) >= wanted, process)
@@ -825,7 +825,11 @@ def test_killed_again_and_again(crowd, crowd_bytes, tmp_path):
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         if process.returncode == 0 or (out / "manifest.json").exists():
-            break
+            # It was over before it could be killed: a fast machine begins again.
+            assert digests(out) == crowd_bytes
+            shutil.rmtree(out)
+            seen.clear()
+            continue
         kills += 1
         if out.exists():
             seen.append(whole_shards_only(out, crowd_bytes))
