@@ -1,4 +1,4 @@
-"""What a module in `corpora/`, `strategies/` or `extractors/` must define, and how it is found.
+"""What a module in `corpora/`, `processed/`, `strategies/` or `extractors/` must define, and how it is found.
 
 A module is found because it lies in its folder. It must be cheap to import: heavy packages are imported in
 the function that needs them. The contract tests (in `tests/corpora`,
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -21,29 +21,65 @@ if TYPE_CHECKING:
     import numpy as np
 
     from emoprep.labels import LabelScheme
-    from emoprep.utterance import Corpus, Sample
+    from emoprep.utterance import Sample, Skip, Utterance
 
-__all__ = ["CorpusModule", "Decision", "ExtractorModule", "Fitted", "Modality", "Option", "Problem",
-           "StrategyModule", "check_pool", "find", "find_extractor", "modules"]
+__all__ = ["Assign", "Corpus", "CorpusModule", "Decision", "ExtractorModule", "Fitted", "Modality", "Option", "Problem",
+           "Processed", "ProcessedModule", "StrategyModule", "check_pool", "find", "find_extractor", "modules"]
 
 
 # --------------------------------------------------------------------------------------------- corpora
 
 @dataclass(frozen=True)
 class Option:
-    """A choice that only one corpus has, such as MELD's `--twins`."""
+    """An option that only one corpus has, such as MELD's `--twins`: one of `choices`.
+
+    Without choices any text is taken; `read` checks it and raises UsageError, and `metavar` says what it is.
+    """
 
     choices: tuple[str, ...]
     default: str
     help: str
+    metavar: str = ""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What a corpus module reads.
+
+    `utterances` come in the order of the index: split by split, dialogue by dialogue, turn by turn.
+    `annotation` names their annotation columns with their Arrow types ("string", "int32", "float64", "strings"
+    for a list), `schemes` are the label schemes over them, the default first.
+    `skips` are those whose media the reader already knows to be missing, or that a rule of the corpus leaves
+    out. `annotation_files` are below `root`. `settings` are the reader's options that change the result.
+    `bare_splits` (splits, or units where there is no split) have annotation but no clip at all; their
+    utterances are counted by `stats`, and are neither cut nor counted as skipped.
+    """
+
+    name: str
+    root: Path
+    utterances: tuple[Utterance, ...]
+    skips: tuple[Skip, ...] = ()
+    annotation_files: tuple[str, ...] = ()
+    settings: dict[str, str] = field(default_factory=dict)
+    bare_splits: tuple[str, ...] = ()
+    unused_clips: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    annotation: Mapping[str, str] = field(default_factory=dict)
+    schemes: tuple[LabelScheme, ...] = ()
+
+
+Assign = Callable[[str | None, Sequence[str]], dict[str, str]]
+"""A protocol: (its argument, dialogues) → the split of each dialogue."""
 
 
 class CorpusModule(Protocol):
     """One corpus: annotation files → utterances.
 
-    ANNOTATION names the corpus's own index columns with their Arrow types ("string", "int32", "float64").
-    SCHEMES are its label schemes, the default first. `recognise` looks only at names, `read` opens the
-    annotation and lists the media; it raises CorpusError (file and line) and never drops a row silently.
+    ANNOTATION and SCHEMES are what every Corpus of it has (empty where they depend on what is read).
+    PROTOCOLS are the ways to split a corpus that has no official split, by name ("loso:K" takes an argument),
+    the default first. `recognise` looks only at names, `read` opens the annotation and lists the media; it
+    raises CorpusError (file and line) and never drops a row silently. `source` is a folder, or a file where the
+    corpus comes as one.
     """
 
     NAME: str
@@ -53,10 +89,50 @@ class CorpusModule(Protocol):
     ANNOTATION: dict[str, str]
     SCHEMES: tuple[LabelScheme, ...]
     OPTIONS: dict[str, Option]
+    PROTOCOLS: dict[str, Assign]
 
-    def recognise(self, folder: Path) -> bool: ...
+    def recognise(self, source: Path) -> bool: ...
 
-    def read(self, folder: Path, options: dict[str, str]) -> Corpus: ...
+    def read(self, source: Path, options: dict[str, str]) -> Corpus: ...
+
+
+# ------------------------------------------------------------------------------------- processed sets
+
+@dataclass(frozen=True)
+class Processed:
+    """A set of features that somebody else extracted: what it annotates, and its features row by row.
+
+    `corpus` has the utterances (without media) in the order of the index: train, dev, test, then those without
+    a split. `modalities` says of each modality its `dim`, `clock` and `extractor`, and whatever else is known of
+    how it was made (JSON values). `rows()` yields the features of each utterance, in that order, by modality:
+    float32 [dim] where the clock is "utterance", else [L, dim] with L > 0. A modality that an utterance lacks is
+    left out; NaN and infinity stay as they are. It may be called more than once, and its arrays are not held.
+    `settings` are JSON values that change bytes. `versions` names the packages that decided the bytes.
+    """
+
+    corpus: Corpus
+    modalities: Mapping[str, Mapping[str, Any]]
+    rows: Callable[[], Iterator[Mapping[str, np.ndarray]]]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    versions: tuple[str, ...] = ("numpy", "pyarrow")
+
+
+class ProcessedModule(Protocol):
+    """One format of processed sets: a loaded object → Processed.
+
+    TITLE, LICENCE and CITATION are those of the features; the corpus has its own. `recognise` looks at the shape
+    of what was unpickled (`emoprep.pickles` admits arrays and plain containers only) and never raises; `read`
+    raises CorpusError for what is not as the format says. `path` is only named.
+    """
+
+    NAME: str
+    TITLE: str
+    LICENCE: str
+    CITATION: str
+
+    def recognise(self, loaded: Any) -> bool: ...
+
+    def read(self, loaded: Any, path: Path) -> Processed: ...
 
 
 # ------------------------------------------------------------------------------------------ strategies

@@ -1,99 +1,215 @@
 """Label schemes as data: which classes, in which order, and how the raw annotation maps to them.
 
 A store keeps the annotation as the corpus has it; a scheme is chosen when counting or balancing. Schemes of
-a corpus stand in its module (`corpora/meld.py`); anyone's own is a TOML file:
+a corpus stand in its module (`corpora/meld.py`); anyone's own is a TOML file of one of three forms:
 
-    name = "arousal"
-    column = "emotion"
-    labels = ["low", "high"]
-    [mapping]
-    neutral = "low"
-    anger = "high"
+    name = "arousal"                     name = "arousal-3"                   name = "mine-2"
+    column = "emotion"                   column = "arousal"                   labels = ["sad", "glad"]
+    labels = ["low", "high"]             labels = ["low", "mid", "high"]      above = 0.5
+    [mapping]                            [intervals]                          [columns]
+    neutral = "low"                      low = "[1, 2.5)"                     sad = "sadness"
+    anger = "high"                       mid = "[2.5, 3.5]"                   glad = "happiness"
+                                         high = "(3.5, 5]"
+
+The first two give each row one class (single-label); the third gives it every label whose column is above a
+threshold (multi-label): none, one or several.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from emoprep.errors import MissingInput, UsageError
 
-__all__ = ["OUTSIDE", "LabelScheme", "choose_scheme", "count_classes", "read_scheme"]
+__all__ = ["MULTI", "OUTSIDE", "SINGLE", "Interval", "LabelScheme", "choose_scheme", "read_scheme"]
 
 OUTSIDE = -100
 """The class number of a row outside the scheme: PyTorch's `ignore_index`."""
 
+SINGLE, MULTI = "single-label", "multi-label"
+
+
+class Interval(NamedTuple):
+    """Numbers from `low` to `high`; each end belongs to it or not.
+
+    >>> 2.5 in Interval.read("[2.5, 3.5)"), 3.5 in Interval.read("[2.5, 3.5)")
+    (True, False)
+    """
+
+    low: float
+    high: float
+    with_low: bool
+    with_high: bool
+
+    @classmethod
+    def read(cls, text: str) -> Interval:
+        """Read "[1, 2.5)"; an end may be inf. Raises ValueError."""
+        match = re.fullmatch(r"\s*([\[(])([^,]*),([^,]*)([\])])\s*", text)
+        low, high = (float(match[2]), float(match[3])) if match else (math.nan, math.nan)
+        found = cls(low, high, bool(match) and match[1] == "[", bool(match) and match[4] == "]")
+        if not (low < high or (low == high and found.with_low and found.with_high)):
+            raise ValueError(f"{text!r} is no interval such as [1, 2.5)")
+        return found
+
+    def __contains__(self, number: float) -> bool:
+        return (self.low < number or (self.with_low and self.low == number)) \
+            and (number < self.high or (self.with_high and number == self.high))
+
+    def meets(self, other: Interval) -> bool:
+        """Tell whether some number lies in both."""
+        first, second = sorted((self, other), key=lambda one: (one.low, not one.with_low))
+        return second.low < first.high or (second.low == first.high and second.with_low and first.with_high)
+
 
 @dataclass(frozen=True)
 class LabelScheme:
-    """Classes in order, and the annotation value → class mapping over one column.
+    """Classes in order, and how annotation becomes a class: by `mapping`, by `intervals`, or by `columns`.
 
-    `task` is "single-label": one class a row. A value that `mapping` does not name is outside the scheme.
+    `mapping` goes from a value of `column` to a class, `intervals` from a class to the numbers of `column` that
+    it takes ("[-0.5, 0.5]"). `columns` goes from each label to a column of numbers, and makes the scheme
+    multi-label: a label holds where its column is above `above`. What no rule takes is outside the scheme.
 
     >>> scheme = LabelScheme("valence", "sentiment", ("bad", "good"), {"negative": "bad", "positive": "good"})
     >>> scheme.encode([{"sentiment": "positive"}, {"sentiment": "neutral"}])
     [1, -100]
+    >>> both = LabelScheme("two", labels=("sad", "glad"), columns={"sad": "sadness", "glad": "happiness"})
+    >>> both.task, both.encode([{"sadness": 0.0, "happiness": 0.0}, {"sadness": 1.0, "happiness": None}])
+    ('multi-label', [[0, 0], [-100, -100]])
     """
 
     name: str
-    column: str
-    labels: tuple[str, ...]
-    mapping: Mapping[str, str]
-    task: str = "single-label"
+    column: str | None = None
+    labels: tuple[str, ...] = ()
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    intervals: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
+    above: float = 0.0
 
     def __post_init__(self):
+        where = f"scheme {self.name}"
         if len(set(self.labels)) != len(self.labels) or not self.labels:
-            raise UsageError("labels must be distinct, and at least one", where=f"scheme {self.name}",
-                             got=", ".join(self.labels))
-        unknown = sorted(set(self.mapping.values()) - set(self.labels))
+            raise UsageError("labels must be distinct, and at least one", where=where, got=", ".join(self.labels))
+        if self.columns:
+            if set(self.columns) != set(self.labels) or self.column or self.mapping or self.intervals:
+                raise UsageError("a multi-label scheme names one column for each label, and nothing else", where=where,
+                                 expected=", ".join(self.labels), got=", ".join(self.columns))
+            return
+        if not self.column or bool(self.mapping) == bool(self.intervals):
+            raise UsageError("a scheme has a column, and either a mapping or intervals", where=where,
+                             expected="column, and [mapping] or [intervals]; or [columns]",
+                             got=", ".join(name for name in ("column", "mapping", "intervals") if getattr(self, name)))
+        unknown = sorted((set(self.mapping.values()) | set(self.intervals)) - set(self.labels))
         if unknown:
-            raise UsageError("the mapping names classes that are not in labels", where=f"scheme {self.name}",
+            raise UsageError("the mapping names classes that are not in labels", where=where,
                              expected=", ".join(self.labels), got=", ".join(unknown))
+        self._check_intervals(where)
+
+    def _check_intervals(self, where: str) -> None:
+        try:
+            pieces = list(self._pieces.items())
+        except ValueError as error:
+            raise UsageError("an interval cannot be read", where=where, expected="[low, high) and the like, inf allowed",
+                             got=str(error)) from error
+        for number, (label, piece) in enumerate(pieces):
+            for other, second in pieces[:number]:
+                if piece.meets(second):
+                    raise UsageError("two intervals overlap", where=where, got=f"{other} and {label}")
+
+    @cached_property
+    def _pieces(self) -> dict[str, Interval]:
+        return {label: Interval.read(text) for label, text in self.intervals.items()}
+
+    @property
+    def task(self) -> str:
+        return MULTI if self.columns else SINGLE
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The annotation columns that it looks at."""
+        return tuple(self.columns[label] for label in self.labels) if self.columns else (self.column,)
 
     @property
     def index_column(self) -> str:
         """The column of the index that holds this scheme's class numbers, e.g. `y_meld_7`."""
         return "y_" + re.sub(r"[^A-Za-z0-9]+", "_", self.name)
 
-    def encode(self, annotations: Iterable[Mapping[str, Any]]) -> list[int]:
-        """Return each row's class number in the order of `labels`, OUTSIDE (−100) where it has none."""
-        number = {value: self.labels.index(label) for value, label in self.mapping.items()}
-        values = (annotation.get(self.column) for annotation in annotations)
-        # A mapping in TOML or JSON has text for keys, also over a column of numbers.
-        return [OUTSIDE if value is None else number.get(value if type(value) is str else str(value), OUTSIDE)
-                for value in values]
+    @property
+    def outside(self) -> int | list[int]:
+        """What a row outside the scheme has in `index_column`."""
+        return [OUTSIDE] * len(self.labels) if self.columns else OUTSIDE
 
-    def check_values(self, values: Iterable[Any]) -> tuple[str, ...]:
+    def encode(self, annotations: Iterable[Mapping[str, Any]]) -> list:
+        """Return each row's class number in the order of `labels`; multi-label: a list of 0 and 1 a row.
+
+        A row that is outside the scheme has OUTSIDE (−100), or a list of it.
+        """
+        if self.columns:
+            reads = self.reads
+            return [self.outside if None in (values := [row.get(column) for column in reads])
+                    else [int(value > self.above) for value in values] for row in annotations]
+        column, values = self.column, {}
+        found = []
+        for row in annotations:
+            value = row.get(column)
+            if value not in values:  # a million rows have a few hundred values
+                values[value] = OUTSIDE if value is None else self._number(value)
+            found.append(values[value])
+        return found
+
+    def _number(self, value: Any) -> int:
+        if self.intervals:
+            # Strings are no numbers, and NaN lies in no interval.
+            hit = next((label for label, piece in self._pieces.items()
+                        if isinstance(value, (int, float)) and value in piece), None)
+        else:
+            # A mapping in TOML or JSON has text for keys, also over a column of numbers.
+            hit = self.mapping.get(value if type(value) is str else str(value))
+        return OUTSIDE if hit is None else self.labels.index(hit)
+
+    def check_values(self, rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
         """Return notes on mapped values that do not occur; raise UsageError where no row is in the scheme."""
-        there = {value if type(value) is str else str(value) for value in values if value is not None}
+        rows = list(rows)
+        if rows and all(code == self.outside for code in self.encode(rows)):
+            there = {str(row.get(column)) for row in rows[:10_000] for column in self.reads}
+            raise UsageError("no row falls into this label scheme",
+                             where=f"scheme {self.name}, column {', '.join(self.reads)}",
+                             expected=", ".join(sorted(there)[:10]),
+                             got=", ".join([*self.mapping, *self.intervals.values()]) or "numbers")
+        if not self.mapping:
+            return ()
+        there = {str(row.get(self.column)) for row in rows}
         lost = [value for value in self.mapping if value not in there]
-        if there and len(lost) == len(self.mapping):
-            raise UsageError("no row falls into this label scheme", where=f"scheme {self.name}, column {self.column}",
-                             expected=", ".join(sorted(there)[:10]), got=", ".join(self.mapping) or "an empty mapping")
-        return (f"scheme {self.name}: no row has {self.column} {', '.join(lost)}",) if lost else ()
+        return (f"scheme {self.name}: no row has {self.column} {', '.join(lost)}",) if rows and lost else ()
 
     def to_json(self) -> dict[str, Any]:
-        return {"task": self.task, "labels": list(self.labels), "column": self.column,
-                "mapping": dict(self.mapping)}
+        rule = {"columns": dict(self.columns), "above": self.above} if self.columns else \
+            {"column": self.column, **({"mapping": dict(self.mapping)} if self.mapping
+                                       else {"intervals": dict(self.intervals)})}
+        return {"task": self.task, "labels": list(self.labels), **rule}
 
     @classmethod
     def from_json(cls, name: str, data: Mapping[str, Any], where: str = "") -> LabelScheme:
         """Read a scheme as a manifest or a TOML file has it."""
+        def table(key):
+            return {str(left): str(right) for left, right in data.get(key, {}).items()}
         try:
-            scheme = cls(name, str(data["column"]), tuple(str(label) for label in data["labels"]),
-                         {str(value): str(label) for value, label in data["mapping"].items()},
-                         str(data.get("task", "single-label")))
-        except (KeyError, TypeError, AttributeError) as error:
+            column = data.get("column")
+            scheme = cls(name, None if column is None else str(column), tuple(str(label) for label in data["labels"]),
+                         table("mapping"), table("intervals"), table("columns"), float(data.get("above", 0)))
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise UsageError("this label scheme is incomplete", where=where or f"scheme {name}",
-                             expected="column, labels = [...] and a [mapping] table",
+                             expected="labels = [...], and column with [mapping] or [intervals], or [columns]",
                              got=", ".join(map(str, data)) or "nothing") from error
-        if scheme.task != "single-label":
-            raise UsageError("this task is not known", where=where or f"scheme {name}",
-                             expected="single-label", got=scheme.task)
+        if data.get("task", scheme.task) != scheme.task:
+            raise UsageError("this task is not that of the scheme's rule", where=where or f"scheme {name}",
+                             expected=scheme.task, got=str(data["task"]))
         return scheme
 
 
@@ -115,6 +231,10 @@ def choose_scheme(name: str | None, schemes: Mapping[str, LabelScheme], columns:
     `columns` are the annotation columns at hand; a scheme over another column is refused.
     """
     if name is None:
+        if not schemes:
+            raise UsageError("there is no label scheme here", where="--labels",
+                             expected="a column of emotions, or a .toml file",
+                             remedy="--labels FILE.toml says which column holds which classes")
         return next(iter(schemes.values()))
     if name in schemes:
         return schemes[name]
@@ -125,20 +245,7 @@ def choose_scheme(name: str | None, schemes: Mapping[str, LabelScheme], columns:
     if scheme.name in schemes or not re.fullmatch(r"[A-Za-z0-9_-]+", scheme.name):
         raise UsageError("a scheme of one's own needs a name of its own", where=name, got=scheme.name,
                          expected=f"letters, digits, '_' and '-', and none of {', '.join(schemes)}")
-    if scheme.column not in columns:
-        raise UsageError("the scheme maps a column that the corpus does not have", where=name,
-                         expected=", ".join(columns), got=scheme.column)
+    if missing := [column for column in scheme.reads if column not in columns]:
+        raise UsageError("the scheme reads a column that the corpus does not have", where=name,
+                         expected=", ".join(columns), got=", ".join(missing))
     return scheme
-
-
-def count_classes(numbers: Iterable[int], labels: tuple[str, ...]) -> dict[str, int]:
-    """Return the rows of each class by name; a class without members is there with 0.
-
-    >>> count_classes([0, 0, 2, OUTSIDE], ("a", "b", "c"))
-    {'a': 2, 'b': 0, 'c': 1}
-    """
-    counts = dict.fromkeys(labels, 0)
-    for number in numbers:
-        if number != OUTSIDE:
-            counts[labels[number]] += 1
-    return counts

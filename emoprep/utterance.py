@@ -1,4 +1,4 @@
-"""The nouns: an annotated utterance, a corpus of them, one that was left out, and one with its media decoded."""
+"""The nouns: an annotated utterance, one that was left out, and one with its media decoded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emoprep.errors import CorpusError
@@ -14,7 +13,7 @@ from emoprep.errors import CorpusError
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["SPLITS", "Corpus", "Sample", "Skip", "Utterance", "check_key", "child_seed"]
+__all__ = ["SPLITS", "Sample", "Skip", "Utterance", "check_key", "child_seed"]
 
 SPLITS = ("train", "dev", "test")
 
@@ -27,9 +26,14 @@ class Utterance:
     """One annotated utterance, before any media is opened.
 
     `video` and `audio` are paths below the corpus root ("/" between the parts); they may be the same file,
-    and None where the corpus has none. `start` and `end` are exact seconds in that media; both None means
-    the whole file. `seconds` is the length that the annotation promises (None: it promises none).
-    `annotation` holds the corpus's own columns, named and typed by the corpus module's ANNOTATION.
+    and None where the corpus has none. `start` and `end` are exact seconds on the dialogue's clock; both None
+    means the whole file. In the film the utterance lies at `start + video_shift` to `end + video_shift`, in the
+    sound file at `start + audio_shift` to `end + audio_shift` (a file that holds this sentence alone has
+    `-start`). `view` is the part of the picture that shows the speaker: "left", "right", or None for all of it.
+    `seconds` is the length that the annotation promises (None: it promises none).
+    `annotation` holds the corpus's own columns, named and typed by `Corpus.annotation`. `words` are (word,
+    start, end) in seconds from the utterance's start. `unit` is the corpus's natural unit where it has no
+    official split ("ses1"): shards are named by it.
     """
 
     key: str
@@ -47,6 +51,10 @@ class Utterance:
     annotation: dict[str, Any] = field(default_factory=dict)
     words: tuple[tuple[str, float, float], ...] = ()
     flags: tuple[str, ...] = ()
+    video_shift: Fraction = Fraction(0)
+    audio_shift: Fraction = Fraction(0)
+    view: str | None = None
+    unit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +64,6 @@ class Skip:
     key: str
     reason: str
     detail: str
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """What a corpus module reads from a folder.
-
-    `utterances` come in the order of the index: split by split, dialogue by dialogue, turn by turn.
-    `skips` are those whose media the reader already knows to be missing. `annotation_files` are below `root`.
-    `settings` are the reader's options that change the result. `bare_splits` have annotation but no clip at
-    all; their utterances are counted by `stats`, and are neither cut nor counted as skipped.
-    """
-
-    name: str
-    root: Path
-    utterances: tuple[Utterance, ...]
-    skips: tuple[Skip, ...] = ()
-    annotation_files: tuple[str, ...] = ()
-    settings: dict[str, str] = field(default_factory=dict)
-    bare_splits: tuple[str, ...] = ()
-    unused_clips: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emoprep.errors import UsageError
-from emoprep.stats import measure, stats
+from emoprep.skew import measure, measure_labels
+from emoprep.stats import stats
 
 # imbalance.md §5.3, MELD's train split.
 MELD_TRAIN = {"neutral": 4710, "surprise": 1205, "fear": 268, "sadness": 683, "joy": 1743, "disgust": 271,
@@ -106,7 +107,7 @@ def test_own_scheme(demo_road, tmp_path):
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    ('labels = ["a"]\n[mapping]\nneutral = "a"\n', "this label scheme is incomplete"),
+    ('labels = ["a"]\n[mapping]\nneutral = "a"\n', "a scheme has a column, and either a mapping or intervals"),
     ('column = "emotion"\nlabels = ["a"]\n[mapping]\nneutral = "b"\n', "classes that are not in labels: expected a"),
     ('column = "mood"\nlabels = ["a"]\n[mapping]\nneutral = "a"\n', "a column that the corpus does not have"),
     ("column = ", "the label scheme is no TOML"),

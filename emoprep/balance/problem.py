@@ -72,15 +72,15 @@ def open_input(source: Path, *, corpus: str | None = None, options: Mapping[str,
     module, read = open_corpus(source, corpus, options)
     import pyarrow
 
-    rows = [index_row(utterance, module.SCHEMES) for utterance in read.utterances]
+    rows = [index_row(utterance, read.schemes) for utterance in read.utterances]
     counts = {split: sum(row["split"] == split for row in rows)
               for split in dict.fromkeys(row["split"] for row in rows)}
     manifest = Manifest(
         corpus=module.NAME, title=module.TITLE, kind="annotation",
         facts={"command": "annotation", "settings": dict(read.settings), "inputs": {}}, counts=counts, written=0,
-        modalities={}, schemes={scheme.name: scheme for scheme in module.SCHEMES}, annotation=module.ANNOTATION,
+        modalities={}, schemes={scheme.name: scheme for scheme in read.schemes}, annotation=read.annotation,
         citation=module.CITATION, licence=module.LICENCE, notes=list(read.notes))
-    index = pyarrow.Table.from_pylist(rows, schema=schema(module.ANNOTATION, module.SCHEMES))
+    index = pyarrow.Table.from_pylist(rows, schema=schema(read.annotation, read.schemes))
     return Input(str(source), manifest, index, None,
                  {"annotation": annotation_digests(read)},
                  tuple(utterance.seconds or 0.0 for utterance in read.utterances))

@@ -59,6 +59,11 @@ Corpus = Annotated[Optional[str], typer.Option(  # noqa: UP045
     "--corpus", metavar="NAME", help="The corpus, where its folder's layout leaves doubt: meld.")]
 Labels = Annotated[Optional[str], typer.Option(  # noqa: UP045
     "--labels", metavar="NAME", help="Label scheme: meld-7 (default), meld-3, or a .toml file of your own.")]
+Protocol = Annotated[Optional[str], typer.Option(  # noqa: UP045
+    "--protocol", metavar="NAME", help="How a corpus without official split is split: session5 (IEMOCAP's default), "
+                                       "loso:K, dialoguernn, or none.")]
+AllIsTrain = Annotated[bool, typer.Option(
+    "--all-is-train", help="Take every row of an IN without splits for train.")]
 Jobs = Annotated[Optional[int], typer.Option(  # noqa: UP045
     "-j", "--jobs", min=1, help="Processes.  [default: the cores at hand]")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]

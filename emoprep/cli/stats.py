@@ -14,7 +14,9 @@ def register(app: typer.Typer) -> None:
 
 def stats(
     source: shared.In, *, labels: shared.Labels = None,
-    by: Annotated[str, typer.Option(metavar="split|speaker|dialogue", help="Also count by this.")] = "split",
+    protocol: shared.Protocol = None,
+    by: Annotated[str, typer.Option(metavar="split|speaker|dialogue|COLUMN",
+                                    help="Also count by this, or by a column of the annotation.")] = "split",
     csv: Annotated[bool, typer.Option("--csv", help="Print a table for a spreadsheet on stdout.")] = False,
     corpus: shared.Corpus = None, json: shared.Json = False, quiet: shared.Quiet = False,
     verbose: shared.Verbose = False, config: shared.Config = None, options: dict[str, str],
@@ -32,5 +34,5 @@ def stats(
     if json and csv:
         raise UsageError("--json and --csv exclude each other")
     terminal = Terminal(json=json, quiet=quiet, verbose=verbose)
-    result = stats(source, labels=labels, by=by, corpus=corpus, options=options)
+    result = stats(source, labels=labels, by=by, corpus=corpus, options=options, protocol=protocol)
     report.show(terminal, result, csv=csv)

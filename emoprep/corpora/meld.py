@@ -12,10 +12,10 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from emoprep.contracts import Option
+from emoprep.contracts import Corpus, Option
 from emoprep.errors import CorpusError, MissingInput
 from emoprep.labels import LabelScheme
-from emoprep.utterance import SPLITS, Corpus, Skip, Utterance
+from emoprep.utterance import SPLITS, Skip, Utterance
 
 NAME = "meld"
 TITLE = "MELD: Multimodal EmotionLines Dataset"
@@ -54,19 +54,21 @@ OPTIONS = {
                     "(final_videos_test…) or the plain one"),
 }
 
-
-def recognise(folder: Path) -> bool:
-    """Tell whether `folder` is laid out like MELD, by names alone."""
-    return any(_annotation_file(folder, split) or _clip_folders(folder, split) for split in SPLITS)
+PROTOCOLS = {}  # MELD has an official split
 
 
-def read(folder: Path, options: dict[str, str]) -> Corpus:
+def recognise(source: Path) -> bool:
+    """Tell whether `source` is laid out like MELD, by names alone."""
+    return any(_annotation_file(source, split) or _clip_folders(source, split) for split in SPLITS)
+
+
+def read(source: Path, options: dict[str, str]) -> Corpus:
     """Read the csv of each split that is there, and list its clips.
 
     Raises MissingInput where there is no csv at all, and CorpusError (file and line) for a row that cannot be
     read, an unknown emotion or sentiment, a missing column or two rows with one key.
     """
-    twins = options.get("twins", OPTIONS["twins"].default)
+    folder, twins = source, options.get("twins", OPTIONS["twins"].default)
     utterances, skips, files, bare, unused, notes = [], [], [], [], [], []
     for split in SPLITS:
         clips, clip_notes = _list_clips(folder, split, twins)
@@ -92,7 +94,7 @@ def read(folder: Path, options: dict[str, str]) -> Corpus:
                            expected=", ".join(f"{split}_sent_emo.csv" for split in SPLITS), got="none of them",
                            remedy="put the csv files beside the clips (train_sent_emo.csv comes in train.tar.gz)")
     return Corpus(NAME, folder, tuple(utterances), tuple(skips), tuple(files), {"twins": twins}, tuple(bare),
-                  tuple(sorted(unused)), tuple(notes))
+                  tuple(sorted(unused)), tuple(notes), ANNOTATION, SCHEMES)
 
 
 # ------------------------------------------------------------------------------------------ annotation

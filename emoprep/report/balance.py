@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from emoprep.balance import BalanceResult
 from emoprep.report.terminal import Terminal, compact, table
-from emoprep.stats import measure
+from emoprep.skew import measure
 
 
 def show(terminal: Terminal, result: BalanceResult) -> None:

@@ -6,11 +6,13 @@ import csv as csv_module
 import sys
 from typing import Any
 
+from emoprep.labels import MULTI
 from emoprep.report.terminal import Terminal, compact, table
 from emoprep.stats import Stats
 
 # A terminal is no place for MELD's 1,432 dialogues; --csv and --json have them all.
 SHOWN_GROUPS = 30
+SHOWN_SETS = 10
 
 
 def show(terminal: Terminal, stats: Stats, *, csv: bool = False) -> None:
@@ -23,6 +25,8 @@ def show(terminal: Terminal, stats: Stats, *, csv: bool = False) -> None:
     else:
         for split, group in stats.splits.items():
             terminal.show(_split_table(stats, split, group), _summary(group), "")
+            if stats.scheme.task == MULTI:
+                terminal.show(_together_table(stats, group), _sets_table(group))
         if stats.groups is not None:
             terminal.show(_groups_table(stats))
             if len(stats.groups) > SHOWN_GROUPS:
@@ -30,14 +34,38 @@ def show(terminal: Terminal, stats: Stats, *, csv: bool = False) -> None:
 
 
 def _split_table(stats: Stats, split: str, group: dict[str, Any]):
-    rows = table(f"{stats.corpus} {split} ({stats.scheme.name})", "class", "utterances", "share", "", "largest ÷ it",
-                 "lacks", "minutes", "median s")
+    multi = stats.scheme.task == MULTI
+    rows = table(f"{stats.corpus} {split} ({stats.scheme.name})", "label" if multi else "class",
+                 "positives" if multi else "utterances", "share", "", "IRLbl" if multi else "largest ÷ it", "lacks",
+                 "minutes", "median s")
     rows.columns[3].justify = "left"
     for label in stats.scheme.labels:
         share, seconds = group["shares"][label], group["seconds_by_class"][label]
         rows.add_row(label, compact(group["counts"][label]), f"{100 * share:.1f} %", "█" * round(30 * share),
                      compact(group["ratios"][label], 1), compact(group["lacks"][label]),
                      compact(seconds["total"] / 60, 1), compact(seconds["median"]))
+    if multi:
+        inside = group["utterances"] - group["outside"]
+        rows.add_row("(none)", compact(group["none"]), f"{100 * group['none'] / max(inside, 1):.1f} %")
+    return rows
+
+
+def _together_table(stats: Stats, group: dict[str, Any]):
+    """Return which labels occur together, each pair once."""
+    labels = stats.scheme.labels
+    rows = table("utterances with both", "", *labels[1:])
+    for left in labels[:-1]:
+        rows.add_row(left, *("" if right not in group["co_occurrence"][left]
+                             else compact(group["co_occurrence"][left][right]) for right in labels[1:]))
+    return rows
+
+
+def _sets_table(group: dict[str, Any]):
+    sets = group["label_sets"]
+    rows = table(f"label sets: {compact(len(sets))}" + (f", the {SHOWN_SETS} largest" if len(sets) > SHOWN_SETS else ""),
+                 "labels", "utterances")
+    for found in sets[:SHOWN_SETS]:
+        rows.add_row(" + ".join(found["labels"]) or "(none)", compact(found["utterances"]))
     return rows
 
 
@@ -45,8 +73,11 @@ def _summary(group: dict[str, Any]) -> str:
     parts = [f"{compact(group['utterances'])} utterances", f"{compact(group['dialogues'])} dialogues",
              f"{compact(group['speakers'])} speakers",
              f"imbalance ratio {compact(group['imbalance_ratio'])}",
-             f"evenness {compact(group['evenness'], 4)}",
-             f"{compact(group['effective_classes'])} effective classes"]
+             f"evenness {compact(group['evenness'], 4)}"]
+    if "mean_ir" in group:
+        parts += [f"MeanIR {compact(group['mean_ir'])}", f"{compact(group['cardinality'])} labels an utterance"]
+    else:
+        parts.append(f"{compact(group['effective_classes'])} effective classes")
     if group["outside"]:
         parts.append(f"{compact(group['outside'])} outside the scheme")
     if group["masked"]:

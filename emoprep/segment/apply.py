@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from emoprep import engine
+from emoprep.contracts import Corpus
 from emoprep.errors import TooManySkipped, UsageError
 from emoprep.segment.cut import cut_shard
 from emoprep.segment.plan import SegmentPlan
@@ -17,7 +18,7 @@ from emoprep.store.card import card
 from emoprep.store.folder import CARD, INDEX, SKIPPED, Run, refuse_same, start_run, write_bytes
 from emoprep.store.index import index_row, schema, write_index
 from emoprep.store.manifest import Manifest, open_store, versions
-from emoprep.utterance import Corpus, Skip
+from emoprep.utterance import Skip
 
 __all__ = ["SegmentResult", "allowed_skips", "segment"]
 
@@ -105,12 +106,12 @@ def _seal(plan: SegmentPlan, run: Run, notes: Iterable[dict], allowed: float, ma
     order = {utterance.key: number for number, utterance in enumerate(plan.corpus.utterances)}
     skips = sorted([*plan.skips, *cut_skips], key=lambda skip: order[skip.key])
     _check_skips(skips, plan, allowed, max_skipped, run.out)
-    schemes = plan.module.SCHEMES
+    schemes = plan.corpus.schemes
     # What the user left out stays annotated, and counts nowhere: neither in a loss nor in what is fitted.
     excluded = {skip.key for skip in plan.skips if skip.reason == "excluded"}
     index = [rows.get(utterance.key) or index_row(utterance, schemes, loss_mask=float(utterance.key not in excluded))
              for utterance in plan.corpus.utterances]
-    write_index(run.out / INDEX, index, schema(plan.module.ANNOTATION, schemes))
+    write_index(run.out / INDEX, index, schema(plan.corpus.annotation, schemes))
     lines = (json.dumps({"key": skip.key, "reason": skip.reason, "detail": skip.detail}, ensure_ascii=False) + "\n"
              for skip in skips)
     write_bytes(run.out / SKIPPED, "".join(lines).encode())
@@ -143,8 +144,8 @@ def _manifest(plan: SegmentPlan, skips: list[Skip], shards: list[dict], written:
     return Manifest(
         corpus=module.NAME, title=module.TITLE, kind="shards", facts=plan.facts, counts=dict(counts),
         written=written, modalities={name: how[name] for name in plan.modalities},
-        schemes={scheme.name: scheme for scheme in module.SCHEMES}, annotation=module.ANNOTATION, shards=shards,
-        skipped=dict(Counter(skip.reason for skip in skips)), citation=module.CITATION, licence=module.LICENCE,
+        schemes={scheme.name: scheme for scheme in plan.corpus.schemes}, annotation=plan.corpus.annotation,
+        shards=shards, skipped=dict(Counter(skip.reason for skip in skips)), citation=module.CITATION, licence=module.LICENCE,
         versions=versions(*packages), notes=_notes(plan.corpus))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from emoprep.contracts import modules
+from emoprep.labels import LabelScheme
 from emoprep.media.clock import frame_count, sample_count
 from emoprep.media.decode import Clip, DecodeFailure, Recipe, Window, decode
 from emoprep.media.encode import encode_flac, encode_strip
@@ -35,7 +35,7 @@ class ShardTask:
     out: str
     root: str
     utterances: tuple[Utterance, ...]
-    corpus: str
+    schemes: tuple[LabelScheme, ...]
     recipe: Recipe
     modalities: tuple[str, ...]
     max_mismatch: float
@@ -47,15 +47,14 @@ class ShardTask:
 def cut_shard(task: ShardTask) -> dict[str, Any]:
     """Make one shard: decode, cut, encode, write, and note its rows and skips. Runs in a worker."""
     rows, skips, out = [], [], Path(task.out)
-    schemes = modules("corpora")[task.corpus].SCHEMES
-    shard = write_shard(out / task.name, _samples(task, schemes, rows, skips))
+    shard = write_shard(out / task.name, _samples(task, rows, skips))
     note = {"shard": shard, "rows": rows, "skips": [[skip.key, skip.reason, skip.detail] for skip in skips],
             "files": {task.name: shard["size"]} if shard else {}}
     Run(out, complete=False).finish(task.name, note)
     return note
 
 
-def _samples(task, schemes, rows, skips) -> Iterator[tuple[str, dict[str, bytes]]]:
+def _samples(task, rows, skips) -> Iterator[tuple[str, dict[str, bytes]]]:
     for path, group in itertools.groupby(task.utterances, lambda utterance: utterance.video or utterance.audio):
         utterances = list(group)
         try:
@@ -72,12 +71,12 @@ def _samples(task, schemes, rows, skips) -> Iterator[tuple[str, dict[str, bytes]
                 continue
             if off > MISMATCH_FLAG_S:
                 clip.flags.append("length-mismatch")
-            row, members = _sample(utterance, clip, task, schemes)
+            row, members = _sample(utterance, clip, task)
             rows.append(row)
             yield utterance.key, members
 
 
-def _sample(utterance: Utterance, clip: Clip, task: ShardTask, schemes) -> tuple[dict, dict[str, bytes]]:
+def _sample(utterance: Utterance, clip: Clip, task: ShardTask) -> tuple[dict, dict[str, bytes]]:
     """Return the index row and the members of one utterance; what a store has, each of its samples has."""
     recipe, members, columns = task.recipe, {}, None
     frames, samples = frame_count(clip.seconds, recipe.fps), sample_count(clip.seconds, recipe.sample_rate)
@@ -91,7 +90,7 @@ def _sample(utterance: Utterance, clip: Clip, task: ShardTask, schemes) -> tuple
         if clip.samples is None:
             clip.flags.append("no-sound")
     start = utterance.start or Fraction(0)
-    row = index_row(utterance, schemes, start=float(start), end=float(start + clip.seconds), frames=frames,
+    row = index_row(utterance, task.schemes, start=float(start), end=float(start + clip.seconds), frames=frames,
                     fps=float(recipe.fps), samples=samples, sample_rate=recipe.sample_rate,
                     has_video=bool(clip.pictures), has_audio=clip.samples is not None,
                     flags=[*utterance.flags, *clip.flags], shard=task.name)

@@ -6,18 +6,19 @@ import hashlib
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from emoprep.contracts import Corpus
 from emoprep.corpora import annotation_digests, open_corpus
 from emoprep.errors import MissingInput, UsageError
 from emoprep.media.decode import Recipe
 from emoprep.segment.cut import ShardTask
 from emoprep.store.shards import pack, shard_name
-from emoprep.utterance import Corpus, Skip, Utterance
+from emoprep.utterance import Skip, Utterance
 
 __all__ = ["SegmentPlan", "estimated_bytes", "plan_segment"]
 
@@ -78,7 +79,7 @@ def plan_segment(source: Path, out: Path, *, corpus: str | None = None, options:
 
         program()  # so that a missing program is told before anything is made
     modalities = _modalities(source, chosen, recipe)
-    tasks = tuple(ShardTask(name, str(out), str(source), utterances, module.NAME, recipe, modalities, max_mismatch)
+    tasks = tuple(ShardTask(name, str(out), str(source), utterances, read.schemes, recipe, modalities, max_mismatch)
                   for name, utterances in _shards(chosen, shard_utterances))
     facts = _facts(source, read, chosen, recipe, exclude, limit=limit, shard_utterances=shard_utterances,
                    max_mismatch=max_mismatch, modalities=modalities)
@@ -95,8 +96,7 @@ def _limited(read: Corpus, limit: int) -> Corpus:
             count[dialogue[0].split] += len(dialogue)
             kept += dialogue
     keys = {utterance.key for utterance in kept}
-    return Corpus(**{**vars(read), "utterances": tuple(kept),
-                     "skips": tuple(skip for skip in read.skips if skip.key in keys)})
+    return replace(read, utterances=tuple(kept), skips=tuple(skip for skip in read.skips if skip.key in keys))
 
 
 def _not_files(source: Path, read: Corpus) -> Iterator[Skip]:

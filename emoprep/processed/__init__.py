@@ -1,0 +1,1 @@
+"""One format of processed feature sets, one file (see `contracts.ProcessedModule`)."""
