@@ -154,7 +154,8 @@ class Modality:
 class Problem:
     """What a strategy sees: the train split only, and targets that are already decided.
 
-    `y` is int16 [N], the class of each row, −100 outside the scheme. `targets` has the requested final count
+    `y` is int16 [N], the class of each row, −100 outside the scheme; of a multi-label scheme int8 [N, K] with 1
+    for each label of a row, −100 throughout outside the scheme. `targets` has the requested final count
     of every class. `features` is None unless the strategy NEEDS "features"; `seconds` float64 [N] then.
     """
 
@@ -191,14 +192,16 @@ class StrategyModule(Protocol):
     """One strategy: labels (+ features) → a Decision, a pure function of the problem.
 
     NEEDS is "labels" or "features". DIRECTION is "over", "under" or "none": how `--target` is read, "none"
-    takes no target. MAKES is "nothing", "copies" (of media or vectors) or "vectors". OPTIONS are the names
-    of the options of `emoprep balance` that it reads, with their defaults.
+    takes no target. TASKS are those it knows ("single-label", "multi-label"). MAKES is "nothing", "copies" (of
+    media or vectors) or "vectors". OPTIONS are the names of the options of `emoprep balance` that it reads, with
+    their defaults.
     """
 
     NAME: str
     HELP: str
     NEEDS: str
     DIRECTION: str
+    TASKS: tuple[str, ...]
     MAKES: str
     OPTIONS: dict[str, Any]
 

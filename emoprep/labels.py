@@ -115,8 +115,8 @@ class LabelScheme:
         try:
             pieces = list(self._pieces.items())
         except ValueError as error:
-            raise UsageError("an interval cannot be read", where=where, expected="[low, high) and the like, inf allowed",
-                             got=str(error)) from error
+            raise UsageError("an interval cannot be read", where=where, got=str(error),
+                             expected="[low, high) and the like, inf allowed") from error
         for number, (label, piece) in enumerate(pieces):
             for other, second in pieces[:number]:
                 if piece.meets(second):

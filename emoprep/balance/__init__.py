@@ -40,17 +40,19 @@ class BalanceResult:
 
 def balance(source: Path, out: Path, *, jobs: int = 1, overwrite: bool = False, dry_run: bool = False,
             progress: Callable[[int, int], None] = lambda done, skipped: None, corpus: str | None = None,
-            options: dict[str, str] | None = None, **settings: Any) -> BalanceResult:
+            options: dict[str, str] | None = None, protocol: str | None = None, all_is_train: bool = False,
+            **settings: Any) -> BalanceResult:
     """Balance IN into OUT; `settings` are those of `plan_balance`.
 
     A strategy that needs features takes the default ones by itself where IN is a store of shards, and OUT is
     then a feature store.
     """
     refuse_same(source, out)
-    opened = open_input(source, corpus=corpus, options=options)
+    opened = open_input(source, corpus=corpus, options=options, protocol=protocol, all_is_train=all_is_train)
     lacks_features = find("strategies", settings["strategy"], "--strategy").NEEDS == "features" \
         and opened.kind == "shards"
-    extraction = plan_features(source, seed=settings.get("seed", 0)) if lacks_features else None
+    extraction = plan_features(source, seed=settings.get("seed", 0), protocol=protocol,
+                               all_is_train=all_is_train) if lacks_features else None
     if extraction is not None:
         settings["extracted"] = extraction.facts["settings"]
     if dry_run or lacks_features:
@@ -68,7 +70,7 @@ def balance(source: Path, out: Path, *, jobs: int = 1, overwrite: bool = False, 
         made = features(extraction, out / STATE / "features", jobs=jobs, progress=progress)
         notes = ("IN holds shards: default features were taken first (audio, video and text; "
                  "`emoprep features` has choices)", *made.notes)
-        opened = replace(open_input(out / STATE / "features"), inputs=opened.inputs)
+        opened = replace(open_input(out / STATE / "features"), inputs=opened.inputs, protocol=opened.protocol)
     plan = plan_balance(opened, **settings)
     written = apply(plan, out, jobs=jobs, overwrite=overwrite, progress=progress)
     return BalanceResult(plan, str(out), "written" if written else "complete already", (*notes, *plan.notes))

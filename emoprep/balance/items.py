@@ -16,7 +16,6 @@ import numpy as np
 
 from emoprep.contracts import Decision, Problem
 from emoprep.errors import EmoprepError
-from emoprep.labels import OUTSIDE
 from emoprep.utterance import child_seed
 
 if TYPE_CHECKING:
@@ -48,14 +47,14 @@ class Items:
         return np.flatnonzero(np.array(self.op) != "drop")
 
 
-def place_items(problem: Problem, decision: Decision, y: np.ndarray, mask: np.ndarray, outside: str) -> Items:
+def place_items(problem: Problem, decision: Decision, inside: np.ndarray, mask: np.ndarray, outside: str) -> Items:
     """Put the items in order: dialogues as they come, and after each its share of the made items.
 
-    `y` int16 [N] are the classes of all train rows, also of masked ones; `mask` float [N] their loss masks;
-    `outside` says what becomes of rows outside the label scheme: "mask" or "drop".
+    `inside` bool [N] tells which train rows the label scheme takes, `mask` float [N] has their loss masks;
+    `outside` says what becomes of the others: "mask" or "drop".
     """
     kept = np.array(decision.kept, dtype=object)
-    kept[(y == OUTSIDE) & (kept == "keep")] = outside
+    kept[~inside & (kept == "keep")] = outside
     copies, counter = np.zeros(len(decision.base), np.int32), Counter()
     for number, base in enumerate(decision.base.tolist()):
         counter[base] += 1

@@ -14,7 +14,8 @@ from emoprep.balance.problem import Input, open_input
 from emoprep.class_weights import ClassWeights, class_weights, parse_scheme
 from emoprep.contracts import Decision, Modality, Problem, find
 from emoprep.errors import UsageError
-from emoprep.labels import OUTSIDE, LabelScheme, choose_scheme
+from emoprep.label_weights import LabelWeights, label_weights
+from emoprep.labels import MULTI, OUTSIDE, LabelScheme, choose_scheme
 from emoprep.nonfinite import check_policy, replace_nonfinite
 from emoprep.targets import decide_targets
 
@@ -39,7 +40,7 @@ class BalancePlan:
     before: dict[str, float]
     requested: dict[str, int]
     after: dict[str, float]
-    weights: ClassWeights
+    weights: ClassWeights | LabelWeights
     seed: int
     renorm: str
     keys: tuple[str, ...]
@@ -86,12 +87,14 @@ def plan_balance(source: Path | Input, *, strategy: str, labels: str | None = No
                  placement: str = "orphan", outside: str = "mask", split: str = "train",
                  nonfinite: str | None = None, seed: int = 0, given: Mapping[str, Any] | None = None,
                  corpus: str | None = None, options: Mapping[str, str] | None = None,
-                 counts_only: bool = False, extracted: Mapping[str, Any] | None = None) -> BalancePlan:
+                 counts_only: bool = False, extracted: Mapping[str, Any] | None = None,
+                 protocol: str | None = None, all_is_train: bool = False) -> BalancePlan:
     """Decide what happens to each train item; nothing is written.
 
     `given` are options of the strategy itself; one that it does not read is refused. With `counts_only`,
     features that are not there yet do not matter: no parents are drawn. `extracted` are the settings of
-    features that balance takes by itself; they are part of the fingerprint.
+    features that balance takes by itself; they are part of the fingerprint. `protocol` and `all_is_train` are
+    for an IN without splits, where `source` is a path.
     """
     if split != "train":
         raise UsageError("only train is ever balanced", where=f"--split {split}", expected="train",
@@ -102,8 +105,10 @@ def plan_balance(source: Path | Input, *, strategy: str, labels: str | None = No
     parse_scheme(scheme)
     _one_of("--placement", placement, PLACEMENTS)
     _one_of("--outside", outside, OUTSIDES)
-    opened = source if isinstance(source, Input) else open_input(source, corpus=corpus, options=options)
+    opened = source if isinstance(source, Input) else open_input(
+        source, corpus=corpus, options=options, protocol=protocol, all_is_train=all_is_train)
     label_scheme = choose_scheme(labels, opened.manifest.schemes, opened.manifest.annotation)
+    _check_task(module, label_scheme, opened.manifest.schemes)
     train = _read_train(opened, module, label_scheme, check_scheme=labels is not None, nonfinite=nonfinite)
     before = _counts(train.y, train.mask, label_scheme.labels)
     targets = dict(before)
@@ -111,34 +116,38 @@ def plan_balance(source: Path | Input, *, strategy: str, labels: str | None = No
         counts = {name: int(count) for name, count in before.items()}
         targets = decide_targets("auto" if target is None else target, counts, module.DIRECTION)
     # A masked row is context: it does not count, and is nobody's parent.
-    problem = Problem(train.keys, train.dialogues, np.where(train.mask > 0, train.y, OUTSIDE), label_scheme.labels,
-                      targets, seed, given, train.features if module.NEEDS == "features" else None, train.seconds)
+    inside = train.y.reshape(len(train.y), -1)[:, 0] != OUTSIDE
+    counted = np.where(train.mask > 0, train.y.T, OUTSIDE).T
+    problem = Problem(train.keys, train.dialogues, counted.astype(train.y.dtype), label_scheme.labels, targets,
+                      seed, given, train.features if module.NEEDS == "features" else None, train.seconds)
     known = module.NEEDS == "labels" or train.features is not None
     if not known and not counts_only:
         raise UsageError(f"{strategy} needs features, and IN has none", where=opened.where,
                          remedy="run `emoprep segment` and `emoprep features` first, or --dry-run for the counts")
     decision, items, after, notes = None, None, {name: float(count) for name, count in targets.items()}, ()
+    weighed = float(train.mask[inside].sum())
     if known:
         decision = module.decide(problem)
-        items = place_items(problem, decision, train.y, train.mask, outside)
+        items = place_items(problem, decision, inside, train.mask, outside)
         after = _counts(train.y[items.row], items.loss_mask, label_scheme.labels)
+        weighed = float(items.loss_mask[inside[items.row]].sum())
         notes = (*decision.notes, *_lacking(train.features or {}, decision))
     facts = {"command": "balance", "inputs": dict(opened.inputs), "settings": {
         "strategy": strategy, "labels": label_scheme.name, "label_scheme": label_scheme.to_json(),
         "target": None if module.DIRECTION == "none" else "auto" if target is None else target, "scheme": scheme,
         "normalize": normalize, "max_ratio": max_ratio, "placement": placement, "outside": outside,
-        "nonfinite": nonfinite, "seed": seed, **{**module.OPTIONS, **given},
+        "nonfinite": nonfinite, "seed": seed, "protocol": opened.protocol, **{**module.OPTIONS, **given},
         **({"features": dict(extracted)} if extracted else {})}}
     return BalancePlan(
         opened, strategy, module.MAKES, label_scheme, facts, _whole(before), _whole(targets), _whole(after),
-        class_weights(_whole(after), scheme, normalize=normalize, max_ratio=max_ratio), seed,
+        _weights(label_scheme, _whole(after), weighed, scheme, normalize=normalize, max_ratio=max_ratio), seed,
         str(given.get("renorm", "off")), train.keys, decision, items, train.features, train.seconds,
         (*train.notes, *notes), train.imputed)
 
 
 @dataclass(frozen=True)
 class _Train:
-    """The train rows: class numbers, loss masks, seconds and features, all [N] and in the index's order."""
+    """The train rows: classes (as `Problem.y`), loss masks, seconds and features, in the index's order."""
 
     keys: tuple[str, ...]
     dialogues: tuple[str, ...]
@@ -153,10 +162,11 @@ class _Train:
 def _read_train(opened: Input, module, scheme: LabelScheme, *, check_scheme: bool, nonfinite: str) -> _Train:
     train = opened.rows("train")
     _check_train(opened, train, module)
-    annotation = train.column(scheme.column).to_pylist()
-    notes = list(scheme.check_values(set(annotation))) if check_scheme else []
+    annotation = [dict(zip(scheme.reads, values, strict=True)) for values in
+                  zip(*(train.column(name).to_pylist() for name in scheme.reads), strict=True)]
+    notes = list(scheme.check_values(annotation)) if check_scheme else []
     keys = tuple(train.column("key").to_pylist())
-    y = np.array(scheme.encode({scheme.column: value} for value in annotation), np.int16)
+    y = np.array(scheme.encode(annotation), np.int8 if scheme.task == MULTI else np.int16)
     mask, features, mended = train.column("loss_mask").to_numpy(), None, []
     if opened.kind == "shards":
         # An utterance without a sample is in no trainer's loss, and nothing can be copied from it.
@@ -192,6 +202,20 @@ def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+def _check_task(module, scheme: LabelScheme, schemes: Mapping[str, LabelScheme]) -> None:
+    if scheme.task not in module.TASKS:
+        others = [name for name, other in schemes.items() if other.task in module.TASKS]
+        raise UsageError(f"{module.NAME} takes one class an utterance, and {scheme.name} is {scheme.task}",
+                         where=f"--strategy {module.NAME}", expected="--labels " + " or ".join(others) if others
+                         else "a single-label scheme", remedy="--strategy weights takes several labels")
+
+
+def _weights(scheme: LabelScheme, counts: Mapping[str, float], n: float, name: str, **settings):
+    if scheme.task == MULTI:
+        return label_weights(counts, int(n) if n.is_integer() else n, name, **settings)
+    return class_weights(counts, name, **settings)
+
+
 def _one_of(option: str, value: str, known: Sequence[str]) -> None:
     if value not in known:
         raise UsageError("not known", where=option, expected=" or ".join(known), got=value)
@@ -200,6 +224,11 @@ def _one_of(option: str, value: str, known: Sequence[str]) -> None:
 def _check_train(opened: Input, train: pyarrow.Table, module) -> None:
     where = opened.where
     if not train.num_rows:
+        if not any(opened.index.column("split").to_pylist()):
+            # Balancing before splitting puts copies and near twins of test rows into train.
+            raise UsageError("IN has no split, and only train is ever balanced", where=where,
+                             remedy="make one with `emoprep split IN OUT --by speaker --dev 0.1 --test 0.2`, or say "
+                                    "--all-is-train if dev and test lie elsewhere")
         raise UsageError("there is no train split, and dev and test are never balanced", where=where,
                          got=", ".join(str(name) for name in opened.manifest.counts) or "no utterance")
     made = set(train.column("op").to_pylist()) != {"keep"}
@@ -211,8 +240,11 @@ def _check_train(opened: Input, train: pyarrow.Table, module) -> None:
 
 
 def _counts(y: np.ndarray, mask: np.ndarray, labels: Sequence[str]) -> dict[str, float]:
-    inside = y != OUTSIDE
-    sums = np.bincount(y[inside], weights=mask[inside], minlength=len(labels))
+    if y.ndim == 2:
+        sums = ((y == 1) * mask[:, np.newaxis]).sum(axis=0, dtype=np.float64)
+    else:
+        inside = y != OUTSIDE
+        sums = np.bincount(y[inside], weights=mask[inside], minlength=len(labels))
     return dict(zip(labels, sums.tolist(), strict=True))
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,11 @@ import numpy as np
 from emoprep.contracts import Modality
 from emoprep.corpora import annotation_digests, open_corpus
 from emoprep.errors import UsageError
-from emoprep.store.index import index_row, schema
+from emoprep.protocols import assign_splits
+from emoprep.store.index import index_row, schema, with_column
 from emoprep.store.manifest import Manifest, Store, is_store, open_store
 from emoprep.store.tables import read_table
+from emoprep.utterance import SPLITS
 
 if TYPE_CHECKING:
     import pyarrow
@@ -24,7 +27,10 @@ __all__ = ["Input", "open_input"]
 
 @dataclass(frozen=True)
 class Input:
-    """IN: where it lies, its manifest, its index (all splits, in order) and, for a store, the store."""
+    """IN: where it lies, its manifest, its index (all splits, in order) and, for a store, the store.
+
+    `protocol` gave the splits where IN had none; then `index` and `manifest.counts` have them too.
+    """
 
     where: str
     manifest: Manifest
@@ -32,6 +38,7 @@ class Input:
     store: Store | None
     inputs: Mapping[str, Any]
     annotated_seconds: tuple[float, ...] = ()
+    protocol: str | None = None
 
     @property
     def kind(self) -> str:
@@ -58,8 +65,24 @@ class Input:
         return features
 
 
-def open_input(source: Path, *, corpus: str | None = None, options: Mapping[str, str] | None = None) -> Input:
-    """Open a finished store, or read the annotation of a raw corpus (its media are not needed to decide)."""
+def open_input(source: Path, *, corpus: str | None = None, options: Mapping[str, str] | None = None,
+               protocol: str | None = None, all_is_train: bool = False) -> Input:
+    """Open a finished store, or read the annotation of a raw corpus (its media are not needed to decide).
+
+    `protocol` and `all_is_train` say how an IN without splits is split (see `protocols.assign_splits`).
+    """
+    opened = _open(source, corpus, options)
+    splits, used = assign_splits(
+        opened.index.column("split").to_pylist(), opened.index.column("dialogue").to_pylist(),
+        corpus=opened.manifest.corpus, protocol=protocol, all_is_train=all_is_train)
+    if used is None:
+        return opened
+    counts = {split: splits.count(split) for split in (*SPLITS, None) if split in splits}
+    return replace(opened, index=with_column(opened.index, "split", splits), protocol=used,
+                   manifest=replace(opened.manifest, counts={name or "none": count for name, count in counts.items()}))
+
+
+def _open(source: Path, corpus: str | None, options: Mapping[str, str] | None) -> Input:
     if is_store(source):
         store = open_store(source).require_intact()
         if corpus is not None and corpus != store.manifest.corpus:
@@ -73,11 +96,10 @@ def open_input(source: Path, *, corpus: str | None = None, options: Mapping[str,
     import pyarrow
 
     rows = [index_row(utterance, read.schemes) for utterance in read.utterances]
-    counts = {split: sum(row["split"] == split for row in rows)
-              for split in dict.fromkeys(row["split"] for row in rows)}
+    counts = Counter(row["split"] or "all" for row in rows)
     manifest = Manifest(
         corpus=module.NAME, title=module.TITLE, kind="annotation",
-        facts={"command": "annotation", "settings": dict(read.settings), "inputs": {}}, counts=counts, written=0,
+        facts={"command": "annotation", "settings": dict(read.settings), "inputs": {}}, counts=dict(counts), written=0,
         modalities={}, schemes={scheme.name: scheme for scheme in read.schemes}, annotation=read.annotation,
         citation=module.CITATION, licence=module.LICENCE, notes=list(read.notes))
     index = pyarrow.Table.from_pylist(rows, schema=schema(read.annotation, read.schemes))

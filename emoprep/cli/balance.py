@@ -43,6 +43,7 @@ def balance(
     nonfinite: Annotated[Optional[str], typer.Option(  # noqa: UP045
         metavar="impute-median|zero|drop|error",
         help="What is done about NaN in the train features.  [default: impute-median]")] = None,
+    protocol: shared.Protocol = None, all_is_train: shared.AllIsTrain = False,
     split: Annotated[str, typer.Option(
         metavar="train", help="Only train is ever balanced; anything else is refused.")] = "train",
     corpus: shared.Corpus = None, seed: shared.Seed = 0, jobs: shared.Jobs = None,
@@ -67,5 +68,5 @@ def balance(
         source, out, jobs=shared.jobs_or_cores(jobs), overwrite=overwrite, dry_run=dry_run, corpus=corpus,
         options=options, strategy=strategy, labels=labels, target=target, scheme=scheme, normalize=normalize,
         max_ratio=max_ratio, placement=placement, outside=outside, split=split, nonfinite=nonfinite, seed=seed,
-        given=given)
+        given=given, protocol=protocol, all_is_train=all_is_train)
     report.show(terminal, result)

@@ -29,6 +29,7 @@ def features(
         metavar="audio=100,…", help="Dimensions.  [default: audio=100,video=512,text=100]")] = None,
     nonfinite: Annotated[str, typer.Option(
         metavar="impute-median|zero|drop|error", help="What is done about NaN in --add.")] = "impute-median",
+    protocol: shared.Protocol = None, all_is_train: shared.AllIsTrain = False,
     seed: shared.Seed = 0, jobs: shared.Jobs = None, overwrite: shared.Overwrite = False,
     dry_run: shared.DryRun = False, json: shared.Json = False, quiet: shared.Quiet = False,
     verbose: shared.Verbose = False, config: shared.Config = None,
@@ -45,7 +46,8 @@ def features(
 
     terminal = Terminal(json=json, quiet=quiet, verbose=verbose)
     plan = plan_features(source, extractors={"audio": audio, "video": video, "text": text}, pool=pool,
-                         dims=_dims(dims), add=_added(add or []), seed=seed, nonfinite=nonfinite)
+                         dims=_dims(dims), add=_added(add or []), seed=seed, nonfinite=nonfinite,
+                         protocol=protocol, all_is_train=all_is_train)
     if dry_run:
         report.show_plan(terminal, plan, out)
         return

@@ -65,7 +65,7 @@ def features(plan: FeaturesPlan, out: Path, *, jobs: int = 1, overwrite: bool = 
 
 
 def _index(plan: FeaturesPlan) -> pyarrow.Table:
-    index = plan.store.index()
+    index = plan.index()
     for choice in plan.choices:
         if has_column(choice.modality) not in index.column_names:
             index = with_column(index, has_column(choice.modality), [False] * index.num_rows)
@@ -213,8 +213,9 @@ def _manifest(plan: FeaturesPlan, rows: _Rows, tables, written: int, missing: Ma
         if keys:
             notes.append(f"{name}: utterances that are not in the file: {len(keys)} ({', '.join(keys[:5])}"
                          + (" …)" if len(keys) > 5 else ")"))
-    return replace(of, kind="features", facts=plan.facts, modalities=modalities, shards=[], tables=tables,
-                   written=written, versions=versions("numpy", "pyarrow", "scikit-learn", "scipy"), notes=notes)
+    counts = {table["split"]: table["utterances"] for table in tables}
+    return replace(of, kind="features", facts=plan.facts, counts=counts, modalities=modalities, shards=[],
+                   tables=tables, written=written, versions=versions("numpy", "pyarrow", "scikit-learn", "scipy"), notes=notes)
 
 
 def _scaler(out: Path, modalities: Mapping[str, Mapping[str, Any]]) -> dict[str, np.ndarray]:

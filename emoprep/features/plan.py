@@ -7,16 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emoprep.contracts import find_extractor, modules
 from emoprep.embeddings import read_embeddings
 from emoprep.errors import MissingInput, UsageError
 from emoprep.nonfinite import check_policy
-from emoprep.store.index import COLUMNS
+from emoprep.protocols import assign_splits
+from emoprep.store.index import COLUMNS, with_column
 from emoprep.store.manifest import Store, is_store, open_store
 from emoprep.store.tables import TRANSCRIPT
 from emoprep.utterance import check_key
+
+if TYPE_CHECKING:
+    import pyarrow
 
 __all__ = ["Choice", "FeaturesPlan", "plan_features"]
 
@@ -46,6 +50,12 @@ class FeaturesPlan:
     nonfinite: str
     facts: dict[str, Any]
     notes: tuple[str, ...]
+    splits: tuple[str | None, ...] | None = None  # those of a protocol, where the store has none
+
+    def index(self) -> pyarrow.Table:
+        """Return the store's index, with the splits of the protocol."""
+        index = self.store.index()
+        return index if self.splits is None else with_column(index, "split", self.splits)
 
     def seconds(self) -> float:
         """Return the seconds of all utterances that have a sample."""
@@ -56,11 +66,13 @@ class FeaturesPlan:
 
 def plan_features(source: Path, *, extractors: Mapping[str, str | None] | None = None, pool: str | None = None,
                   dims: Mapping[str, int] | None = None, add: Mapping[str, Path] | None = None, seed: int = 0,
-                  nonfinite: str = "impute-median") -> FeaturesPlan:
+                  nonfinite: str = "impute-median", protocol: str | None = None, all_is_train: bool = False
+                  ) -> FeaturesPlan:
     """Decide which extractor makes each modality; nothing is decoded.
 
     `extractors` maps a modality to what `--audio`, `--video` or `--text` said ("none" leaves it out, None
     takes the default); `add` maps a modality's name to a file of embeddings, which then stands for it.
+    `protocol` and `all_is_train` say how a store without splits is split: what is fitted is fitted on train.
     """
     if not is_store(source):
         raise MissingInput("this is no store", where=str(source), expected="a folder with manifest.json",
@@ -96,11 +108,25 @@ def plan_features(source: Path, *, extractors: Mapping[str, str | None] | None =
                          expected=", ".join(choice.modality for choice in choices))
     if not choices:
         raise UsageError("no modality is left to take features from", where=str(source))
+    splits, used = _splits(store, protocol, all_is_train)
     facts = {"command": "features",
-             "settings": {"corpus": store.manifest.corpus, "seed": seed, "nonfinite": nonfinite,
+             "settings": {"corpus": store.manifest.corpus, "seed": seed, "nonfinite": nonfinite, "protocol": used,
                           **{choice.modality: choice.to_json() for choice in choices}},
              "inputs": {"store": store.fingerprint}}
-    return FeaturesPlan(store, tuple(choices), seed, nonfinite, facts, tuple(notes))
+    return FeaturesPlan(store, tuple(choices), seed, nonfinite, facts, tuple(notes),
+                        None if used is None else tuple(splits))
+
+
+def _splits(store: Store, protocol: str | None, all_is_train: bool) -> tuple[list[str | None], str | None]:
+    index = store.index(["split", "dialogue"])
+    splits, used = assign_splits(index.column("split").to_pylist(), index.column("dialogue").to_pylist(),
+                                 corpus=store.manifest.corpus, protocol=protocol, all_is_train=all_is_train)
+    if "train" not in splits:
+        raise UsageError("the store has no train split, and features are fitted on train only", where=str(store.path),
+                         got=", ".join(map(str, store.manifest.counts)),
+                         remedy="make splits with `emoprep split IN OUT --by speaker --dev 0.1 --test 0.2`, or say "
+                                "--all-is-train if dev and test lie elsewhere")
+    return splits, used
 
 
 def _choice(store, modality, text, pool, dims, notes) -> Choice:

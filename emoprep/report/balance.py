@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from emoprep.balance import BalanceResult
+from emoprep.labels import MULTI
 from emoprep.report.terminal import Terminal, compact, table
 from emoprep.skew import measure
 
@@ -15,22 +16,28 @@ def show(terminal: Terminal, result: BalanceResult) -> None:
         return
     plan = result.plan
     title = f"{plan.strategy} ({plan.scheme.name}, train)" + (" – dry run" if result.state == "dry run" else "")
-    rows = table(title, "class", "before", "requested", "after", "change", "weight")
+    multi = plan.scheme.task == MULTI
+    rows = table(title, "label" if multi else "class", "before", "requested", "after", "change",
+                 "pos_weight" if multi else "weight")
+    weights = plan.weights.pos_weight if multi else plan.weights.weights
     for label in plan.scheme.labels:
         before, after = plan.before[label], plan.after[label]
         rows.add_row(label, compact(before), compact(plan.requested[label]), compact(after),
-                     f"{after - before:+,}" if after != before else "", f"{plan.weights.weights[label]:.4f}")
+                     f"{after - before:+,}" if after != before else "",
+                     "–" if weights[label] is None else f"{weights[label]:.4f}")
     skews = [measure(counts) for counts in (plan.before, plan.after)]
     rows.add_section()
-    rows.add_row("all", compact(sum(plan.before.values())), compact(sum(plan.requested.values())),
-                 compact(sum(plan.after.values())))
+    if not multi:  # an utterance with two labels would count twice
+        rows.add_row("all", compact(sum(plan.before.values())), compact(sum(plan.requested.values())),
+                     compact(sum(plan.after.values())))
     rows.add_row("imbalance ratio", compact(skews[0].imbalance_ratio), "", compact(skews[1].imbalance_ratio))
     terminal.show(rows)
     if plan.shortfall:
         terminal.show("not reached: " + ", ".join(f"{label} {compact(lack)}" for label, lack
                                                   in plan.shortfall.items()))
     if plan.weights.absent:
-        terminal.notes([f"no train utterance is {', '.join(plan.weights.absent)}: weight 0"])
+        terminal.notes([f"none or all of the train utterances are {', '.join(plan.weights.absent)}: no pos_weight"
+                        if multi else f"no train utterance is {', '.join(plan.weights.absent)}: weight 0"])
     if result.state == "dry run":
         estimate = plan.estimate()
         size = f", about {compact(estimate['estimated_bytes'] / 1e6, 1)} MB" if estimate["estimated_bytes"] else ""

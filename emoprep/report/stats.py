@@ -62,8 +62,8 @@ def _together_table(stats: Stats, group: dict[str, Any]):
 
 def _sets_table(group: dict[str, Any]):
     sets = group["label_sets"]
-    rows = table(f"label sets: {compact(len(sets))}" + (f", the {SHOWN_SETS} largest" if len(sets) > SHOWN_SETS else ""),
-                 "labels", "utterances")
+    more = f", the {SHOWN_SETS} largest" if len(sets) > SHOWN_SETS else ""
+    rows = table(f"label sets: {compact(len(sets))}{more}", "labels", "utterances")
     for found in sets[:SHOWN_SETS]:
         rows.add_row(" + ".join(found["labels"]) or "(none)", compact(found["utterances"]))
     return rows

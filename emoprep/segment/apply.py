@@ -13,7 +13,7 @@ from emoprep import engine
 from emoprep.contracts import Corpus
 from emoprep.errors import TooManySkipped, UsageError
 from emoprep.segment.cut import cut_shard
-from emoprep.segment.plan import SegmentPlan
+from emoprep.segment.plan import ASKED_FOR, SegmentPlan
 from emoprep.store.card import card
 from emoprep.store.folder import CARD, INDEX, SKIPPED, Run, refuse_same, start_run, write_bytes
 from emoprep.store.index import index_row, schema, write_index
@@ -107,8 +107,8 @@ def _seal(plan: SegmentPlan, run: Run, notes: Iterable[dict], allowed: float, ma
     skips = sorted([*plan.skips, *cut_skips], key=lambda skip: order[skip.key])
     _check_skips(skips, plan, allowed, max_skipped, run.out)
     schemes = plan.corpus.schemes
-    # What the user left out stays annotated, and counts nowhere: neither in a loss nor in what is fitted.
-    excluded = {skip.key for skip in plan.skips if skip.reason == "excluded"}
+    # What was left out on purpose stays annotated, and counts nowhere: neither in a loss nor in what is fitted.
+    excluded = {skip.key for skip in plan.skips if skip.reason in ASKED_FOR}
     index = [rows.get(utterance.key) or index_row(utterance, schemes, loss_mask=float(utterance.key not in excluded))
              for utterance in plan.corpus.utterances]
     write_index(run.out / INDEX, index, schema(plan.corpus.annotation, schemes))
@@ -122,8 +122,7 @@ def _seal(plan: SegmentPlan, run: Run, notes: Iterable[dict], allowed: float, ma
 
 
 def _check_skips(skips: list[Skip], plan: SegmentPlan, allowed: float, max_skipped: str, out: Path) -> None:
-    # What the user asked to leave out is listed, but is no fault of the corpus.
-    faults = [skip for skip in skips if skip.reason != "excluded"]
+    faults = [skip for skip in skips if skip.reason not in ASKED_FOR]
     if len(faults) > allowed:
         reasons = ", ".join(f"{number} {reason}" for reason, number in Counter(s.reason for s in faults).items())
         raise TooManySkipped(
@@ -145,8 +144,8 @@ def _manifest(plan: SegmentPlan, skips: list[Skip], shards: list[dict], written:
         corpus=module.NAME, title=module.TITLE, kind="shards", facts=plan.facts, counts=dict(counts),
         written=written, modalities={name: how[name] for name in plan.modalities},
         schemes={scheme.name: scheme for scheme in plan.corpus.schemes}, annotation=plan.corpus.annotation,
-        shards=shards, skipped=dict(Counter(skip.reason for skip in skips)), citation=module.CITATION, licence=module.LICENCE,
-        versions=versions(*packages), notes=_notes(plan.corpus))
+        shards=shards, skipped=dict(Counter(skip.reason for skip in skips)), citation=module.CITATION,
+        licence=module.LICENCE, versions=versions(*packages), notes=_notes(plan.corpus))
 
 
 def _notes(corpus: Corpus) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 from collections import Counter
@@ -20,7 +21,11 @@ from emoprep.segment.cut import ShardTask
 from emoprep.store.shards import pack, shard_name
 from emoprep.utterance import Skip, Utterance
 
-__all__ = ["SegmentPlan", "estimated_bytes", "plan_segment"]
+__all__ = ["ASKED_FOR", "SegmentPlan", "estimated_bytes", "plan_segment"]
+
+
+ASKED_FOR = ("excluded", "no-fold")
+"""Reasons of skips that the user or the corpus's own folds ask for: listed and counted, and no fault of the corpus."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class SegmentPlan:
     @property
     def to_cut(self) -> int:
         """The utterances that should have become samples: those of the shards, and those whose clip is missing."""
-        return self.utterances + sum(skip.reason != "excluded" for skip in self.skips)
+        return self.utterances + sum(skip.reason not in ASKED_FOR for skip in self.skips)
 
 
 def plan_segment(source: Path, out: Path, *, corpus: str | None = None, options: dict[str, str] | None = None,
@@ -65,10 +70,10 @@ def plan_segment(source: Path, out: Path, *, corpus: str | None = None, options:
         read = _limited(read, limit)
     skipped = {skip.key: skip for skip in read.skips}
     skipped.update((key, Skip(key, "excluded", f"listed in {exclude.name}")) for key in _excluded(exclude, read))
-    skipped.update((skip.key, skip) for skip in _not_files(source, read) if skip.key not in skipped)
+    skipped.update((skip.key, skip) for skip in _not_files(read) if skip.key not in skipped)
     bare = set(read.bare_splits)
     chosen = [utterance for utterance in read.utterances
-              if utterance.key not in skipped and utterance.split not in bare]
+              if utterance.key not in skipped and _part(utterance) not in bare]
     if not chosen:
         raise MissingInput("no utterance has a clip", where=str(source),
                            expected="clips beside the annotation (docs/corpora.md shows the layouts)",
@@ -78,32 +83,38 @@ def plan_segment(source: Path, out: Path, *, corpus: str | None = None, options:
         from emoprep.media.ffmpeg import program
 
         program()  # so that a missing program is told before anything is made
-    modalities = _modalities(source, chosen, recipe)
-    tasks = tuple(ShardTask(name, str(out), str(source), utterances, read.schemes, recipe, modalities, max_mismatch)
+    modalities = _modalities(read.root, chosen, recipe)
+    tasks = tuple(ShardTask(name, str(out), str(read.root), utterances, read.schemes, recipe, modalities, max_mismatch)
                   for name, utterances in _shards(chosen, shard_utterances))
-    facts = _facts(source, read, chosen, recipe, exclude, limit=limit, shard_utterances=shard_utterances,
+    facts = _facts(read, chosen, recipe, exclude, limit=limit, shard_utterances=shard_utterances,
                    max_mismatch=max_mismatch, modalities=modalities)
     skips = tuple(skipped[utterance.key] for utterance in read.utterances if utterance.key in skipped)
     return SegmentPlan(module, read, tasks, recipe, modalities, skips, facts)
 
 
+def _part(utterance: Utterance) -> str:
+    """Return what its shards are named by: the split, the corpus's natural unit where there is none, or "all"."""
+    return utterance.split or utterance.unit or "all"
+
+
 def _limited(read: Corpus, limit: int) -> Corpus:
-    """Keep the first dialogues of each split until it has `limit` utterances; dialogues stay whole."""
+    """Keep the first dialogues of each split (or unit) until it has `limit` utterances; dialogues stay whole."""
     kept, count = [], Counter()
     for _, group in itertools.groupby(read.utterances, lambda utterance: utterance.dialogue):
         dialogue = list(group)
-        if count[dialogue[0].split] < limit:
-            count[dialogue[0].split] += len(dialogue)
+        if count[_part(dialogue[0])] < limit:
+            count[_part(dialogue[0])] += len(dialogue)
             kept += dialogue
     keys = {utterance.key for utterance in kept}
     return replace(read, utterances=tuple(kept), skips=tuple(skip for skip in read.skips if skip.key in keys))
 
 
-def _not_files(source: Path, read: Corpus) -> Iterator[Skip]:
+def _not_files(read: Corpus) -> Iterator[Skip]:
     """Find the clips that are no files: links that lead nowhere, and pipes, which would be waited for."""
+    is_file = functools.cache(lambda path: (read.root / path).is_file())  # a dialogue's film has many utterances
     for utterance in read.utterances:
         for path in {utterance.video, utterance.audio} - {None}:
-            if not (source / path).is_file():
+            if not is_file(path):
                 yield Skip(utterance.key, "no-clip", f"{path} is no file, or a link that leads to none")
 
 
@@ -122,13 +133,13 @@ def _excluded(path: Path | None, read: Corpus) -> list[str]:
     return keys
 
 
-def _modalities(source: Path, utterances: Sequence[Utterance], recipe: Recipe) -> tuple[str, ...]:
+def _modalities(root: Path, utterances: Sequence[Utterance], recipe: Recipe) -> tuple[str, ...]:
     """Return which members all samples have: those that any source brings; looks no further than needed."""
     from emoprep.media.pyav import probe
 
     found = {"video": False, "audio": False}
-    for path in dict.fromkeys(utterance.video or utterance.audio for utterance in utterances):
-        video, audio = probe(source / path)
+    for path in dict.fromkeys(path for utterance in utterances for path in (utterance.video, utterance.audio) if path):
+        video, audio = probe(root / path)
         found = {"video": found["video"] or video, "audio": found["audio"] or audio}
         if all(found.values()):
             break
@@ -138,21 +149,21 @@ def _modalities(source: Path, utterances: Sequence[Utterance], recipe: Recipe) -
 
 
 def _shards(utterances: Sequence[Utterance], aim: int) -> Iterator[tuple[str, tuple[Utterance, ...]]]:
-    for split, of_split in itertools.groupby(utterances, lambda utterance: utterance.split):
-        dialogues = [tuple(group) for _, group in itertools.groupby(of_split, lambda utterance: utterance.dialogue)]
+    for part, members_of in itertools.groupby(utterances, _part):
+        dialogues = [tuple(group) for _, group in itertools.groupby(members_of, lambda utterance: utterance.dialogue)]
         for number, members in enumerate(pack(map(len, dialogues), aim)):
-            yield (shard_name(split or "all", number),
+            yield (shard_name(part, number),
                    tuple(itertools.chain.from_iterable(dialogues[member] for member in members)))
 
 
-def _facts(source, read, chosen, recipe, exclude, **settings) -> dict[str, Any]:
+def _facts(read, chosen, recipe, exclude, **settings) -> dict[str, Any]:
     """Return what decides the bytes: settings, annotation (sha256), and each media file's path and size."""
     media, total, files = hashlib.sha256(), 0, 0
     for path in dict.fromkeys(path for utterance in chosen for path in (utterance.video, utterance.audio) if path):
         try:
-            size = (source / path).stat().st_size
+            size = (read.root / path).stat().st_size
         except OSError as error:
-            raise MissingInput("a clip has vanished", where=str(source / path), got=error.strerror or "") from error
+            raise MissingInput("a clip has vanished", where=str(read.root / path), got=error.strerror or "") from error
         media.update(f"{path}\0{size}\n".encode())
         total, files = total + size, files + 1
     recipe_settings = {name: str(value) if isinstance(value, Fraction) else value

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from emoprep.labels import SINGLE
 from emoprep.store.folder import INDEX
 from emoprep.store.index import COLUMNS
 from emoprep.store.manifest import Manifest
@@ -50,9 +51,11 @@ def _split_name(split: str) -> str:
 
 
 def _row_features(manifest: Manifest) -> list[dict[str, Any]]:
-    types = {**COLUMNS, **manifest.annotation,
-             **{scheme.index_column: "int16" for scheme in manifest.schemes.values()}}
-    return [{"name": name, **_TYPES.get(kind, {"dtype": kind})} for name, kind in types.items()]
+    row = [{"name": name, **_TYPES.get(kind, {"dtype": kind})}
+           for name, kind in {**COLUMNS, **manifest.annotation}.items()]
+    return row + [{"name": scheme.index_column, **({"dtype": "int16"} if scheme.task == SINGLE
+                                                   else {"list": "int8", "length": len(scheme.labels)})}
+                  for scheme in manifest.schemes.values()]
 
 
 def _features(manifest: Manifest) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emoprep.labels import OUTSIDE, LabelScheme
+from emoprep.labels import OUTSIDE, SINGLE, LabelScheme
 from emoprep.store.folder import draft
 
 if TYPE_CHECKING:
@@ -35,9 +35,10 @@ def schema(annotation: Mapping[str, str], schemes: Iterable[LabelScheme],
     """Return the Arrow schema of an index whose corpus has these annotation columns and schemes."""
     import pyarrow
 
-    types = {**COLUMNS, **annotation, **{scheme.index_column: "int16" for scheme in schemes}}
     fields = [(name, pyarrow.list_(pyarrow.string()) if kind == "strings" else pyarrow.type_for_alias(kind))
-              for name, kind in types.items()]
+              for name, kind in {**COLUMNS, **annotation}.items()]
+    fields += [(scheme.index_column, pyarrow.int16() if scheme.task == SINGLE
+                else pyarrow.list_(pyarrow.int8(), len(scheme.labels))) for scheme in schemes]
     return pyarrow.schema(fields + list(extra.items()))
 
 

@@ -17,6 +17,7 @@ NAME = "oversample"
 HELP = "repeat utterances of small classes"
 NEEDS = "labels"
 DIRECTION = "over"
+TASKS = ("single-label",)
 MAKES = "copies"
 OPTIONS = {"even": False}
 

@@ -23,6 +23,7 @@ NAME = "smote"
 HELP = "interpolate between near utterances of small classes, all modalities together"
 NEEDS = "features"
 DIRECTION = "over"
+TASKS = ("single-label",)
 MAKES = "vectors"
 # `renorm` is carried out where the vectors are made: see `emoprep.interpolate`.
 OPTIONS = {"k_neighbors": 5, "imblearn_compat": False, "renorm": "off"}

@@ -17,6 +17,7 @@ NAME = "undersample"
 HELP = "take utterances of large classes out of the loss (they stay as context), or drop them"
 NEEDS = "labels"
 DIRECTION = "under"
+TASKS = ("single-label",)
 MAKES = "nothing"
 OPTIONS = {"drop": "mask"}
 

@@ -10,6 +10,7 @@ NAME = "weights"
 HELP = "leave the data as it is and write loss weights (the cheapest, and a hard one to beat)"
 NEEDS = "labels"
 DIRECTION = "none"
+TASKS = ("single-label", "multi-label")
 MAKES = "nothing"
 OPTIONS = {}
 
