@@ -151,10 +151,10 @@ def surround(speech: np.ndarray, offset: float, seconds: float, seed: int) -> np
 
 
 class Looped:
-    """The pictures of a video from `offset` seconds on, again and again, fitted into SIZE with black bars."""
+    """The pictures of a video from `offset` seconds on, again and again, fitted into `size` with black bars."""
 
-    def __init__(self, source: Path, offset: float, length: float):
-        self.source, self.offset, self.length = source, offset, length
+    def __init__(self, source: Path, offset: float, length: float, size: tuple[int, int] = SIZE):
+        self.source, self.offset, self.length, self.size = source, offset, length, size
         self.frames = self.decode()
         self.image, self.shown, self.ahead = None, None, next(self.frames)
 
@@ -169,18 +169,18 @@ class Looped:
             lap += 1
 
     def __call__(self, _index: int, seconds: float) -> np.ndarray:
-        """Return the picture on screen at `seconds`: uint8 [720, 1280, 3]."""
+        """Return the picture on screen at `seconds`: uint8 [height, width, 3]."""
         frame = self.shown
         while frame is None or self.ahead[0] <= self.offset + seconds:
             frame, self.ahead = self.ahead[1], next(self.frames)
         if frame is not self.shown:
-            self.shown, self.image = frame, letterbox(frame)
+            self.shown, self.image = frame, letterbox(frame, self.size)
         return self.image
 
 
-def letterbox(frame: av.VideoFrame) -> np.ndarray:
-    """Scale a picture into SIZE without changing its proportions: uint8 [720, 1280, 3]."""
-    width, height = SIZE
+def letterbox(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
+    """Scale a picture into `size` without changing its proportions: uint8 [height, width, 3]."""
+    width, height = size
     scale = min(width / frame.width, height / frame.height)
     inner = [2 * round(scale * length / 2) for length in (frame.width, frame.height)]
     image = np.zeros((height, width, 3), np.uint8)
