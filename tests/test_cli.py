@@ -52,7 +52,7 @@ def test_stats_of_a_corpus_needs_no_numpy(demo_road):
     (("segment", "nowhere", "out"), 5, "nowhere: IN is not there"),
     (("segment", "folder", "out"), 5, "IN is no corpus that emoprep knows"),
     (("segment", "folder", "out", "--corpus", "meld"), 5, "MELD's annotation is missing"),
-    (("segment", "folder", "out", "--corpus", "melt"), 2, "--corpus: not known: expected meld, got melt"),
+    (("segment", "folder", "out", "--corpus", "melt"), 2, "--corpus: not known: expected iemocap or meld or mosei or table, got melt"),
     (("segment", "release.tar.gz", "out"), 5, "unpack it and give its folder"),
     (("stats", "nowhere"), 5, "IN is not there"),
     (("features", "folder", "out"), 5, "this is no store"),

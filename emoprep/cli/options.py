@@ -52,13 +52,15 @@ Config = Annotated[Optional[Path], typer.Option(  # noqa: UP045 - typer wants Op
     "--config", metavar="FILE", is_eager=True, callback=_read_settings,
     help="Settings file; emoprep.toml in the working folder is read unasked.")]
 In = Annotated[Path, typer.Argument(metavar="IN", show_default=False,
-                                    help="A raw corpus, or a store (a folder with manifest.json).")]
-Raw = Annotated[Path, typer.Argument(metavar="IN", show_default=False, help="The folder of a raw corpus.")]
+                                    help="A raw corpus (a folder, or a table of clips), or a store.")]
+Raw = Annotated[Path, typer.Argument(metavar="IN", show_default=False,
+                                     help="A raw corpus: its folder, or a table of clips.")]
 Out = Annotated[Path, typer.Argument(metavar="OUT", show_default=False, help="The folder to make.")]
 Corpus = Annotated[Optional[str], typer.Option(  # noqa: UP045
-    "--corpus", metavar="NAME", help="The corpus, where its folder's layout leaves doubt: meld.")]
+    "--corpus", metavar="NAME", help="The corpus, where its layout leaves doubt: meld, iemocap, mosei or table.")]
 Labels = Annotated[Optional[str], typer.Option(  # noqa: UP045
-    "--labels", metavar="NAME", help="Label scheme: meld-7 (default), meld-3, or a .toml file of your own.")]
+    "--labels", metavar="NAME", help="Label scheme: meld-7, iemocap-4, mosei-6 …, or a .toml file of your own.  "
+                                     "[default: the corpus's first]")]
 Protocol = Annotated[Optional[str], typer.Option(  # noqa: UP045
     "--protocol", metavar="NAME", help="How a corpus without official split is split: session5 (IEMOCAP's default), "
                                        "loso:K, dialoguernn, or none.")]

@@ -119,11 +119,11 @@ With media or features: {manifest.written}. Skipped when cutting: {skipped}. Eve
 ## Licence and citation
 
 {manifest.licence}
+{_citation(manifest)}"""
 
-```bibtex
-{manifest.citation}
-```
-"""
+
+def _citation(manifest: Manifest) -> str:
+    return f"\n```bibtex\n{manifest.citation}\n```\n" if manifest.citation else ""
 
 
 _KINDS = {

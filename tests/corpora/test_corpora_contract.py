@@ -1,6 +1,7 @@
 """What every corpus module must keep; a new one is held to this as soon as its file lies in the folder.
 
-Its miniature is `tests/<name>_miniature.py` with `build_miniature(folder)`, which returns something with `.folder`.
+Its miniature is `tests/<name>_miniature.py` with `build_miniature(folder)`, which returns something with `.folder`:
+what a user gives as IN, which is a file where the corpus comes as one.
 """
 
 import importlib
@@ -10,26 +11,33 @@ import re
 import subprocess
 import sys
 from itertools import groupby
+from pathlib import Path
 
 import pytest
 
-from emoprep.contracts import Option, modules
+from emoprep.contracts import Corpus, Option, modules
 from emoprep.corpora import open_corpus, recognise
+from emoprep.errors import UsageError
 from emoprep.labels import OUTSIDE, LabelScheme
-from emoprep.utterance import SPLITS, Corpus, Skip, Utterance, check_key
+from emoprep.utterance import SPLITS, Skip, Utterance, check_key
 
 CORPORA = modules("corpora")
 HEAVY = {"numpy", "pyarrow", "av", "PIL", "soundfile", "webdataset", "pandas", "sklearn", "scipy", "cv2", "h5py",
          "typer", "rich", "ffmpeg"}
-TYPES = {"string": str, "int32": int, "float64": float}
+TYPES = {"string": str, "int32": int, "float64": float, "strings": list}
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 @pytest.fixture(scope="module", params=CORPORA)
 def corpus(request, tmp_path_factory):
-    """Return (module, its miniature's folder)."""
+    """Return (module, what a user gives as IN for its miniature)."""
     name = request.param
     miniature = importlib.import_module(f"{name}_miniature")
     return CORPORA[name], miniature.build_miniature(tmp_path_factory.mktemp(name)).folder
+
+
+def root_of(source):
+    return source if source.is_dir() else source.parent
 
 
 @pytest.mark.parametrize("name, module", CORPORA.items())
@@ -41,54 +49,99 @@ def test_what_a_module_defines(name, module):
         assert text.strip() == text
         assert text
         assert "\n" not in text
-    assert re.match(r"@\w+\{\w+,", module.CITATION)
+    # What nobody published cannot be cited.
+    assert re.match(r"@\w+\{\w+,", module.CITATION) or (name, module.CITATION) == ("table", "")
     assert module.CITATION.count("{") == module.CITATION.count("}")
-    assert list(inspect.signature(module.recognise).parameters) == ["folder"]
-    assert list(inspect.signature(module.read).parameters) == ["folder", "options"]
+    assert list(inspect.signature(module.recognise).parameters) == ["source"]
+    assert list(inspect.signature(module.read).parameters) == ["source", "options"]
     for function in (module.recognise, module.read):
         assert function.__doc__.strip()
     # Quirks stay at the foot of the file.
     assert "# Quirks" in inspect.getsource(module)
 
 
+@pytest.mark.parametrize("name", CORPORA)
+def test_a_corpus_has_a_page(name):
+    page = (DOCS / f"{name}.md").read_text(encoding="utf-8")
+    assert page.startswith("# ")
+    assert re.search(r"^## Quirks, and what is done$", page, re.M)
+
+
 @pytest.mark.parametrize("module", CORPORA.values(), ids=list(CORPORA))
 def test_annotation_and_options(module):
-    assert module.ANNOTATION
-    assert set(module.ANNOTATION.values()) <= set(TYPES)
-    for column in module.ANNOTATION:
-        assert re.fullmatch(r"[a-z][a-z0-9_]*", column)
+    check_annotation(module.ANNOTATION)
     for name, option in module.OPTIONS.items():
         assert isinstance(option, Option)
         assert re.fullmatch(r"[a-z][a-z-]*", name)
-        assert len(set(option.choices)) == len(option.choices) > 1
-        assert option.default in option.choices
         assert option.help
+        if option.choices:
+            assert len(set(option.choices)) == len(option.choices) > 1
+            assert option.default in option.choices
+        else:
+            # Free text: the help shows what it is, and `read` refuses what it is not.
+            assert re.fullmatch(r"[A-Z|]+", option.metavar)
+
+
+def check_annotation(annotation):
+    assert set(annotation.values()) <= set(TYPES)
+    for column in annotation:
+        assert re.fullmatch(r"[a-z][a-z0-9_]*", column)
+
+
+def test_no_two_corpora_have_an_option_of_one_name():
+    """The command line has all of them at once."""
+    names = [name for module in CORPORA.values() for name in module.OPTIONS]
+    assert len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize("module", CORPORA.values(), ids=list(CORPORA))
-def test_schemes_map_only_known_labels(module):
-    assert module.SCHEMES
-    assert len({scheme.name for scheme in module.SCHEMES}) == len(module.SCHEMES)
-    assert len({scheme.index_column for scheme in module.SCHEMES}) == len(module.SCHEMES)
+def test_schemes_of_a_module(module):
+    check_schemes(module.SCHEMES, module)
     for scheme in module.SCHEMES:
+        assert set(scheme.reads) <= set(module.ANNOTATION)
+
+
+def check_schemes(schemes, module):
+    assert len({scheme.name for scheme in schemes}) == len(schemes)
+    assert len({scheme.index_column for scheme in schemes}) == len(schemes)
+    for scheme in schemes:
         assert isinstance(scheme, LabelScheme)
         assert scheme.name.startswith(f"{module.NAME}-")
-        assert scheme.column in module.ANNOTATION
-        assert set(scheme.mapping.values()) == set(scheme.labels)
-        assert scheme.encode([{scheme.column: value} for value in scheme.mapping]) == [
-            scheme.labels.index(label) for label in scheme.mapping.values()]
-        assert scheme.encode([{scheme.column: "no such value"}, {}]) == [OUTSIDE, OUTSIDE]
+        assert scheme.encode([{}]) == [scheme.outside]
+        if not scheme.columns:
+            assert scheme.encode([{scheme.column: "no such value"}]) == [OUTSIDE]
+        if scheme.mapping:
+            assert set(scheme.mapping.values()) == set(scheme.labels)
+            assert scheme.encode([{scheme.column: value} for value in scheme.mapping]) == [
+                scheme.labels.index(label) for label in scheme.mapping.values()]
+        assert set(scheme.intervals) in (set(), set(scheme.labels))
         assert LabelScheme.from_json(scheme.name, json.loads(json.dumps(scheme.to_json()))) == scheme
 
 
+def test_what_schemes_read_is_annotation_of_their_kind(corpus):
+    """Also where columns and schemes depend on what is read."""
+    module, source = corpus
+    read = open_corpus(source)[1]
+    check_annotation(read.annotation)
+    check_schemes(read.schemes, module)
+    assert read.schemes
+    assert module.SCHEMES in ((), read.schemes)
+    assert module.ANNOTATION in ({}, read.annotation)
+    for scheme in read.schemes:
+        assert {read.annotation[column] for column in scheme.reads} <= (
+            {"string"} if scheme.mapping else {"float64", "int32"})
+        # The miniature has something to count.
+        assert any(code != scheme.outside for code in scheme.encode(u.annotation for u in read.utterances))
+
+
 def test_importing_and_reading_needs_nothing_heavy(corpus):
-    """`stats` on a raw corpus, and `--help`, stay instant."""
-    module, folder = corpus
+    """`stats` on a raw corpus, and `--help`, stay instant; some forms of a corpus (parquet, HDF5) may need more."""
+    module, source = corpus
     script = (f"import sys, pathlib, {module.__name__} as m\n"
               f"before = sorted(set(sys.modules) & {HEAVY!r})\n"
-              f"folder = pathlib.Path({str(folder)!r})\n"
-              f"assert m.recognise(folder)\n"
-              f"print(len(m.read(folder, {{}}).utterances), before, sorted(set(sys.modules) & {HEAVY!r}))")
+              f"source = pathlib.Path({str(source)!r})\n"
+              f"assert m.recognise(source)\n"
+              f"print(len(m.read(source, {{}}).utterances), before, sorted(set(sys.modules) & {HEAVY!r}))")
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     number, rest = done.stdout.split(" ", 1)
     assert int(number) > 0
@@ -96,16 +149,18 @@ def test_importing_and_reading_needs_nothing_heavy(corpus):
 
 
 def test_each_corpus_is_recognised_by_its_names_alone(corpus, tmp_path):
-    module, folder = corpus
-    for path in folder.rglob("*"):
-        copy = tmp_path / path.relative_to(folder)
+    module, source = corpus
+    root, copied = root_of(source), tmp_path / "copy"
+    for path in [root, *root.rglob("*")]:
+        copy = copied / path.relative_to(root)
         if path.is_dir():
             copy.mkdir(parents=True, exist_ok=True)
         else:
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.touch()
-    assert [other.NAME for other in CORPORA.values() if other.recognise(tmp_path)] == [module.NAME]
-    assert recognise(folder) is recognise(folder, module.NAME) is module
+    copy = copied / source.relative_to(root)
+    assert [other.NAME for other in CORPORA.values() if other.recognise(copy)] == [module.NAME]
+    assert recognise(source) is recognise(source, module.NAME) is module
 
 
 @pytest.mark.parametrize("module", CORPORA.values(), ids=list(CORPORA))
@@ -115,24 +170,26 @@ def test_nothing_else_is_recognised(module, tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
     assert not module.recognise(tmp_path)
+    for name in ("README.md", "clips/a.mp4", "wav/1.wav", "clips", "no such file"):
+        assert not module.recognise(tmp_path / name)
 
 
 def test_what_is_read(corpus):
-    module, folder = corpus
-    chosen, read = open_corpus(folder)
+    module, source = corpus
+    chosen, read = open_corpus(source)
 
     assert chosen is module
     assert isinstance(read, Corpus)
     assert read.name == module.NAME
-    assert read.root == folder
+    assert read.root == root_of(source)
     assert read.utterances
     assert read.annotation_files
     for name in read.annotation_files:
-        assert (folder / name).is_file()
+        assert (read.root / name).is_file()
     keys = [utterance.key for utterance in read.utterances]
     assert len(set(keys)) == len(keys)
     for utterance in read.utterances:
-        check_utterance(utterance, module, folder)
+        check_utterance(utterance, read)
     by_key = {utterance.key: utterance for utterance in read.utterances}
     for skip in read.skips:
         assert isinstance(skip, Skip)
@@ -140,29 +197,44 @@ def test_what_is_read(corpus):
         assert re.fullmatch(r"[a-z]+(-[a-z]+)*", skip.reason)
         assert skip.detail
         assert "\n" not in skip.detail
-    # What is not skipped has media that lie there; what has none is skipped, or its whole split is bare.
+        # One that a rule leaves out may well have media.
+        assert skip.reason != "no-clip" or not media_of(by_key[skip.key])
+    # What has no media is skipped, or its whole split (or unit) is bare, which is no fault of the utterance.
     skipped = {skip.key for skip in read.skips}
+    bare = {utterance.key for utterance in read.utterances
+            if (utterance.split or utterance.unit) in read.bare_splits}
     for utterance in read.utterances:
-        bare = utterance.split in read.bare_splits
-        assert bool(utterance.video or utterance.audio) == (utterance.key not in skipped and not bare)
-    assert set(read.settings) <= set(module.OPTIONS)
+        assert bool(media_of(utterance)) != (utterance.key in bare) or utterance.key in skipped
+    assert not {skip.key for skip in read.skips if skip.reason == "no-clip"} & bare
+    assert set(read.settings) == set(module.OPTIONS)
 
 
-def check_utterance(utterance, module, folder):
+def media_of(utterance):
+    return {utterance.video, utterance.audio} - {None}
+
+
+def check_utterance(utterance, read):
     assert isinstance(utterance, Utterance)
     assert check_key(utterance.key) == utterance.key
-    assert utterance.key.startswith(f"{module.NAME}_")
+    assert utterance.key.startswith(f"{read.name}_")
     assert check_key(utterance.dialogue) == utterance.dialogue
-    assert utterance.corpus == module.NAME
+    assert utterance.corpus == read.name
     assert utterance.split in (*SPLITS, None)
-    assert {name: type(value) for name, value in utterance.annotation.items() if value is not None} == {
-        name: TYPES[kind] for name, kind in module.ANNOTATION.items() if utterance.annotation[name] is not None}
-    assert list(utterance.annotation) == list(module.ANNOTATION)
-    for path in (utterance.video, utterance.audio):
-        assert path is None or (folder / path).is_file()
+    assert utterance.unit is None or (utterance.split is None and re.fullmatch(r"[a-z0-9]+", utterance.unit))
+    assert list(utterance.annotation) == list(read.annotation)
+    for name, value in utterance.annotation.items():
+        assert value is None or type(value) is TYPES[read.annotation[name]]
+        if read.annotation[name] == "strings":
+            assert all(type(one) is str for one in value)
+    for path in media_of(utterance):
+        assert (read.root / path).is_file()
     assert (utterance.start is None) == (utterance.end is None)
+    assert utterance.start is None or 0 <= utterance.start < utterance.end
     assert utterance.seconds is None or utterance.seconds >= 0
     assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", flag) for flag in utterance.flags)
+    for word, start, end in utterance.words:
+        assert type(word) is str
+        assert 0 <= start <= end
 
 
 def test_utterances_come_in_the_order_of_the_index(corpus):
@@ -184,9 +256,34 @@ def test_reading_twice_gives_the_same(corpus):
 
 
 def test_every_option_is_read_and_recorded(corpus):
-    module, folder = corpus
+    module, source = corpus
+    plain = open_corpus(source)[1]
     for name, option in module.OPTIONS.items():
-        results = [open_corpus(folder, None, {name: choice})[1] for choice in option.choices]
+        assert plain.settings[name] == option.default
+        if not option.choices:
+            with pytest.raises(UsageError) as caught:
+                open_corpus(source, None, {name: "no such thing!"})
+            assert caught.value.where == f"--{name}"
+            continue
+        results = [open_corpus(source, None, {name: choice})[1] for choice in option.choices]
         assert [read.settings[name] for read in results] == list(option.choices)
-        assert open_corpus(folder)[1].settings[name] == option.default
-        assert all(read.utterances != results[0].utterances for read in results[1:])
+        assert all((read.utterances, read.skips) != (results[0].utterances, results[0].skips) for read in results[1:])
+
+
+def test_protocols_give_every_dialogue_a_split(corpus):
+    module, source = corpus
+    read = open_corpus(source)[1]
+    dialogues = list(dict.fromkeys(utterance.dialogue for utterance in read.utterances))
+    # Who has splits needs no protocol.
+    assert not module.PROTOCOLS or {utterance.split for utterance in read.utterances} == {None}
+    for name, assign in module.PROTOCOLS.items():
+        assert re.fullmatch(r"[a-z][a-z0-9-]*(:[A-Z]+)?", name)
+        argument = "1" if ":" in name else None
+        splits = assign(argument, dialogues)
+        assert list(splits) == dialogues
+        assert set(splits.values()) <= set(SPLITS)
+        assert assign(argument, dialogues) == splits
+        if argument is not None:
+            with pytest.raises(UsageError) as caught:
+                assign("no such thing!", dialogues)
+            assert caught.value.where == "--protocol"
