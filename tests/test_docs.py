@@ -90,17 +90,20 @@ def test_every_command_and_option_is_on_the_cli_page():
 # ------------------------------------------------------------------------- what there is, is on its page
 
 def test_corpora_with_their_options_and_schemes():
-    text = page("docs/corpora.md")
+    overview = page("docs/corpora.md")
     for module in modules("corpora").values():
-        assert f"\n## {module.NAME.upper()}\n" in text
+        own = page(f"docs/{module.NAME}.md")
+        assert f"| [`{module.NAME}`]({module.NAME}.md) |" in overview
         for option, of in module.OPTIONS.items():
-            assert all(f"`--{option} {choice}`" in text for choice in of.choices)
-        for column in module.ANNOTATION:
-            assert f"`{column}`" in page("docs/store.md"), column
+            assert f"`--{option}" in own
+            assert all(f"`--{option} {choice}`" in own for choice in of.choices)
+        assert all(f"`{column}`" in own for column in module.ANNOTATION)
+        assert all(re.search(rf"^\| `{protocol}`", overview, re.M) for protocol in module.PROTOCOLS)
         for scheme in module.SCHEMES:
-            row = next(line for line in text.splitlines() if line.startswith(f"| `{scheme.name}`"))
-            assert row.endswith(f"| `{scheme.column}` | {', '.join(scheme.labels)} |")
-            assert f"`{scheme.index_column}`" in page("docs/store.md")
+            for text in (own, overview):
+                row = next(line for line in text.splitlines() if line.startswith(f"| `{scheme.name}`"))
+                columns = ", ".join(f"`{column}`" for column in scheme.reads)
+                assert row.endswith(f"| {columns} | {', '.join(scheme.labels)} |"), row
 
 
 def test_strategies_with_their_options():

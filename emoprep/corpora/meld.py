@@ -1,6 +1,6 @@
 """MELD (Poria et al., ACL 2019): 13,708 utterances of *Friends*, one clip each, seven emotions.
 
-Its quirks, and what is done about each, stand at the foot of this file and on `docs/corpora.md`.
+Its quirks, and what is done about each, stand at the foot of this file and on `docs/meld.md`.
 """
 
 from __future__ import annotations
