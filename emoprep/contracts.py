@@ -102,12 +102,12 @@ class CorpusModule(Protocol):
 class Processed:
     """A set of features that somebody else extracted: what it annotates, and its features row by row.
 
-    `corpus` has the utterances (without media) in the order of the index: train, dev, test, then those without
-    a split. `modalities` says of each modality its `dim`, `clock` and `extractor`, and whatever else is known of
-    how it was made (JSON values). `rows()` yields the features of each utterance, in that order, by modality:
-    float32 [dim] where the clock is "utterance", else [L, dim] with L > 0. A modality that an utterance lacks is
-    left out; NaN and infinity stay as they are. It may be called more than once, and its arrays are not held.
-    `settings` are JSON values that change bytes. `versions` names the packages that decided the bytes.
+    `corpus` has the utterances in the order of the index: train, dev, test, then those without a split; its media
+    and skips are not looked at. `modalities` says of each modality its `dim`, `clock` and `extractor`, and whatever
+    else is known of how it was made (JSON values). `rows()` yields the features of each utterance, in that order,
+    by modality: float32 [dim] where the clock is "utterance", else [L, dim] with L > 0. A modality that an utterance
+    lacks is left out; NaN and infinity stay as they are. It may be called more than once, and its arrays are not
+    held. `settings` are JSON values that change bytes. `versions` names the packages that decided the bytes.
     """
 
     corpus: Corpus
@@ -256,7 +256,7 @@ def modules(folder: str) -> dict[str, ModuleType]:
     Extractors are known by "MODALITY/NAME", since one name may stand for several modalities (`hf:`).
 
     >>> sorted(modules("corpora"))
-    ['meld']
+    ['iemocap', 'meld', 'mosei', 'table']
     >>> [name for name, module in modules("extractors").items() if module.DEFAULT]
     ['audio/mfcc', 'video/strip', 'text/tfidf']
     """

@@ -9,7 +9,7 @@ over several) nor on which utterances are transformed together (each descriptor 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from emoprep.errors import EmoprepError
 
-__all__ = ["Projection", "Unprojected", "fit_projection", "keep_or_project", "one_blas_thread", "scaler"]
+__all__ = ["Projection", "Scaler", "Unprojected", "fit_projection", "keep_or_project", "one_blas_thread", "scaler"]
 
 Descriptors = Callable[[], Iterable[np.ndarray]]
 
@@ -91,7 +91,10 @@ def fit_projection(descriptors: Descriptors, dim: int) -> Projection:
     ('2 asked, 1 can be told from 2 train rows; the rest is 0',)
     """
     with one_blas_thread():
-        count, mean, scatter = _moments(descriptors(), cross=True)
+        moments = _Moments(cross=True)
+        for descriptor in descriptors():
+            moments.add(descriptor)
+        count, mean, scatter = moments.told()
         deviation = np.sqrt(np.diagonal(scatter) / max(count, 1))
         columns = np.flatnonzero(deviation > RELATIVE_NOISE * np.abs(mean))
         mean, deviation = mean[columns], deviation[columns]
@@ -118,6 +121,23 @@ def keep_or_project(descriptors: Descriptors, dim: int | None) -> Projection | U
     return Unprojected(first.shape[-1])
 
 
+class Scaler:
+    """Mean and deviation per dimension over vectors [d] or the steps of [L, d], added one after another."""
+
+    def __init__(self):
+        self._moments = _Moments(cross=False)
+
+    def add(self, array: np.ndarray) -> None:
+        self._moments.add(array)
+
+    def told(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and deviation, float32 [d]; see `scaler`."""
+        count, mean, squares = self._moments.told()
+        deviation = np.sqrt(squares / max(count, 1))
+        deviation[deviation <= RELATIVE_NOISE * np.abs(mean)] = 1
+        return mean.astype(np.float32), deviation.astype(np.float32)
+
+
 def scaler(arrays: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean and deviation per dimension, float32 [d], over vectors [d] or the steps of [L, d].
 
@@ -128,10 +148,10 @@ def scaler(arrays: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     >>> mean.tolist(), deviation.tolist()
     ([2.0, 5.0], [1.0, 1.0])
     """
-    count, mean, squares = _moments(arrays, cross=False)
-    deviation = np.sqrt(squares / max(count, 1))
-    deviation[deviation <= RELATIVE_NOISE * np.abs(mean)] = 1
-    return mean.astype(np.float32), deviation.astype(np.float32)
+    found = Scaler()
+    for array in arrays:
+        found.add(array)
+    return found.told()
 
 
 def one_blas_thread() -> AbstractContextManager:
@@ -149,41 +169,46 @@ def _numpy_blas():
 
 # -------------------------------------------------------------------------------------------- moments
 
-def _moments(arrays: Iterable[np.ndarray], *, cross: bool) -> tuple[int, np.ndarray, np.ndarray]:
-    """Return the rows' count, mean [d] and scatter, [d, d] with `cross`, else its diagonal [d].
+class _Moments:
+    """Count, mean [d] and scatter of rows that come one after another: [d, d] with `cross`, else its diagonal [d].
 
-    Chunks are merged by Chan, Golub & LeVeque (1979), equation 2.1: unlike a plain sum of squares it loses
-    nothing where the mean is large against the deviation, and a constant column comes out as exactly 0.
+    Rows are gathered into chunks of at least CHUNK_ROWS (the last may have fewer), and these merged by Chan, Golub
+    & LeVeque (1979), equation 2.1: unlike a plain sum of squares it loses nothing where the mean is large against
+    the deviation, and a constant column comes out as exactly 0.
     """
-    count, mean = 0, np.zeros(0)
-    scatter = np.zeros((0, 0) if cross else 0)
-    for rows in _chunks(arrays):
+
+    def __init__(self, *, cross: bool):
+        self.cross, self.count, self.mean = cross, 0, np.zeros(0)
+        self.scatter = np.zeros((0, 0) if cross else 0)
+        self._gathered: list[np.ndarray] = []
+        self._rows = 0
+
+    def add(self, descriptor: np.ndarray) -> None:
+        """Take one descriptor, [d] or [L, d]; raise EmoprepError where it holds NaN or an infinity."""
+        self._gathered.append(np.atleast_2d(_finite(descriptor)))
+        self._rows += len(self._gathered[-1])
+        if self._rows >= CHUNK_ROWS:
+            self._merge()
+
+    def told(self) -> tuple[int, np.ndarray, np.ndarray]:
+        if self._rows:
+            self._merge()
+        return self.count, self.mean, self.scatter
+
+    def _merge(self) -> None:
+        rows = np.concatenate(self._gathered).astype(np.float64)
+        self._gathered, self._rows = [], 0
         rows_mean = rows.mean(axis=0)
-        if not count:
-            mean = np.zeros_like(rows_mean)
-            scatter = np.zeros((len(mean), len(mean)) if cross else len(mean))
-        centred, shift, share = rows - rows_mean, rows_mean - mean, len(rows) / (count + len(rows))
-        if cross:
-            scatter += centred.T @ centred + np.outer(shift, shift) * (count * share)
+        if not self.count:
+            self.mean = np.zeros_like(rows_mean)
+            self.scatter = np.zeros((len(rows_mean),) * (2 if self.cross else 1))
+        centred, shift, share = rows - rows_mean, rows_mean - self.mean, len(rows) / (self.count + len(rows))
+        if self.cross:
+            self.scatter += centred.T @ centred + np.outer(shift, shift) * (self.count * share)
         else:
-            scatter += np.square(centred).sum(axis=0) + np.square(shift) * (count * share)
-        mean += shift * share
-        count += len(rows)
-    return count, mean, scatter
-
-
-def _chunks(arrays: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Gather descriptors into float64 chunks of at least CHUNK_ROWS rows (the last may have fewer)."""
-    gathered: list[np.ndarray] = []
-    rows = 0
-    for array in arrays:
-        gathered.append(np.atleast_2d(_finite(array)))
-        rows += len(gathered[-1])
-        if rows >= CHUNK_ROWS:
-            yield np.concatenate(gathered).astype(np.float64)
-            gathered, rows = [], 0
-    if rows:
-        yield np.concatenate(gathered).astype(np.float64)
+            self.scatter += np.square(centred).sum(axis=0) + np.square(shift) * (self.count * share)
+        self.mean += shift * share
+        self.count += len(rows)
 
 
 def _components(correlation: np.ndarray, most: int) -> np.ndarray:

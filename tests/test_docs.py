@@ -36,7 +36,8 @@ RUN_ELSEWHERE = {"loaders.md", "makefile-recipes.md"}
 MELD = {"neutral": 4710, "surprise": 1205, "fear": 268, "sadness": 683, "joy": 1743, "disgust": 271, "anger": 1109}
 # What a page finds in its folder, and where `emoprep demo` has it.
 ROAD = {"data/MELD.Raw": "MELD.Raw", "shards/meld": "shards", "features/meld": "features"}
-REAL = "/data/MELD.Raw"
+# Where pages have the real annotation, and where it lies below ../shared/real.
+REAL = {"/data/MELD.Raw": "meld", "/data/CMU_MOSEI": "mosei"}
 
 
 def page(name: str) -> str:
@@ -316,8 +317,8 @@ def prepare(folder: Path, road: Path, text: str) -> None:
             (folder / name[1]).write_text(toml, encoding="utf-8")
 
 
-def real_annotation() -> Path | None:
-    folder = Path(os.environ.get("EMOPREP_SHARED") or ROOT.parent / "shared") / "real" / "meld"
+def real_annotation(corpus: str) -> Path | None:
+    folder = Path(os.environ.get("EMOPREP_SHARED") or ROOT.parent / "shared") / "real" / corpus
     return folder.resolve() if folder.is_dir() else None
 
 
@@ -327,10 +328,10 @@ def run_console(block: str, folder: Path) -> Iterator[tuple[str, list[str], list
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "FORCE_COLOR")}
     for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
         command, *shown = part.rstrip("\n").split("\n")
-        if REAL in command:
-            if real_annotation() is None:
+        if real := next((place for place in REAL if place in command), None):
+            if (folder_of := real_annotation(REAL[real])) is None:
                 continue
-            command = command.replace(REAL, str(real_annotation()))
+            command = command.replace(real, str(folder_of))
         done = subprocess.run(["bash", "-c", command], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, env={**environment, "PATH": path, "LC_ALL": "C.UTF-8"})
         assert done.returncode == 0, f"$ {command}\n{done.stdout}"

@@ -6,22 +6,21 @@ import itertools
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emoprep import engine
 from emoprep.balance.plan import BalancePlan
 from emoprep.contracts import Modality
 from emoprep.errors import UsageError
 from emoprep.interpolate import made_features, unit_modalities
+from emoprep.repack import CopyTask, copy_shards, copy_tasks, place_samples
 from emoprep.store.card import card
 from emoprep.store.folder import CARD, INDEX, SKIPPED, Run, draft, start_run, take_over, write_bytes
 from emoprep.store.index import with_column
 from emoprep.store.manifest import versions
-from emoprep.store.shards import SampleReader, pack_evenly, shard_name, write_shard
 from emoprep.store.tables import GROUP_ROWS, file_facts, has_column, write_table
 
 if TYPE_CHECKING:
@@ -144,55 +143,49 @@ def _unchanged(plan: BalancePlan) -> bool:
 
 # ---------------------------------------------------------------------------------------------- shards
 
-@dataclass(frozen=True)
-class CopyTask:
-    """A train shard to write: each item's new index row, and the sample that its media come from."""
-
-    name: str
-    out: str
-    items: tuple[tuple[dict[str, Any], str, str], ...]  # row, source shard, source key
-
-    def __str__(self):
-        return self.name
-
-
-_reader: list[SampleReader] = []  # one a worker: listing the shards again for each task would take longer
-
-
-def copy_shard(task: CopyTask) -> dict[str, Any]:
-    """Write one shard of samples of other shards under new rows. Runs in a worker."""
-    if not _reader:
-        _reader.append(SampleReader())
-
-    def samples():
-        for row, shard, key in task.items:
-            members = _reader[0].read(Path(shard), key)
-            made = {name: value for name, value in json.loads(members["json"]).items() if name not in row}
-            members["json"] = json.dumps({**row, **made}, ensure_ascii=False, separators=(",", ":")).encode()
-            yield row["key"], members
-    shard = write_shard(Path(task.out, task.name), samples())
-    Run(Path(task.out), complete=False).finish(task.name, {"shard": shard, "files": {task.name: shard["size"]}})
-    return shard
-
-
 def _write_shards(plan: BalancePlan, run: Run, train: pyarrow.Table, jobs: int, progress):
-    store, shards = plan.source.store, []
+    store, shards, rest = plan.source.store, [], _rest(plan)
     kept = [facts for facts in plan.source.manifest.shards if facts["split"] != "train" or _unchanged(plan)]
     if not _unchanged(plan):
         train, tasks = _copy_tasks(plan, run, train)
-        notes = {task.name: note["shard"] for task in tasks if (note := run.finished(task.name)) is not None}
-        missing = [task for task in tasks if task.name not in notes]
-        for number, shard in engine.run(copy_shard, missing, jobs=jobs, preload=("emoprep.balance.apply",
-                                                                                 "webdataset.writer")):
-            notes[missing[number].name] = shard
-            progress(shard["utterances"], 0)
-        shards = [{**notes[task.name], "split": "train"} for task in tasks]
+        if plan.source.protocol is not None:
+            # The shards of IN know no splits: one of them may hold train and dev, so all samples are packed anew.
+            rest, more = _copy_rest(plan, run, rest)
+            kept, tasks = [], tasks + more
+        written = copy_shards(run, tasks, jobs=jobs, progress=progress)
+        shards = [{**shard, "split": task.items[0][0]["split"]} for shard, task in zip(written, tasks, strict=True)]
     renamed = {}
     for facts in kept:
         name = _place_shard(plan, store.path / facts["name"], run.out)
         renamed[facts["name"]] = name
         shards.append({**facts, "name": name})
-    return train, {"shards": shards, "renamed": renamed}
+    if renamed:
+        train, rest = (with_column(rows, "shard", [renamed.get(name, name) for name in rows["shard"].to_pylist()])
+                       for rows in (train, rest))
+    return train, {"shards": shards, "rest": rest}
+
+
+def _rest(plan: BalancePlan) -> pyarrow.Table:
+    """Return the index rows that are not train's: dev, test, and those without a split."""
+    import pyarrow
+    import pyarrow.compute as compute
+
+    index = plan.source.index
+    return pyarrow.concat_tables([plan.source.rows("dev"), plan.source.rows("test"),
+                                  index.filter(compute.is_null(index.column("split")))])
+
+
+def _copy_rest(plan: BalancePlan, run: Run, rest: pyarrow.Table) -> tuple[pyarrow.Table, list[CopyTask]]:
+    """Return the rows of dev and test with their new shards, and the tasks that write these."""
+    aim, shards = plan.source.manifest.facts["settings"].get("shard_utterances", 100), []
+    origins = [tuple(row.values()) for row in rest.select(["shard", "key"]).to_pylist()]
+    splits, dialogues = (rest.column(name).to_pylist() for name in ("split", "dialogue"))
+    for split, group in itertools.groupby(range(len(splits)), splits.__getitem__):
+        rows = list(group)
+        shards += place_samples([dialogues[row] for row in rows], [origins[row][0] is not None for row in rows],
+                                split or "all", aim)
+    rest = with_column(rest, "shard", shards)
+    return rest, copy_tasks(rest.to_pylist(), origins, plan.source.store.path, run.out)
 
 
 def _place_shard(plan: BalancePlan, source: Path, out: Path) -> str:
@@ -208,25 +201,12 @@ def _place_shard(plan: BalancePlan, source: Path, out: Path) -> str:
 
 def _copy_tasks(plan: BalancePlan, run: Run, train: pyarrow.Table) -> tuple[pyarrow.Table, list[CopyTask]]:
     aim = plan.source.manifest.facts["settings"].get("shard_utterances", 100)
-    source = plan.source.rows("train")
-    old_shard, rows = source.column("shard").to_pylist(), plan.items.row[plan.items.staying]
-    with_sample = [old_shard[row] is not None for row in rows]
+    samples = plan.source.rows("train").select(["shard", "key"]).to_pylist()
+    origins = [tuple(samples[row].values()) for row in plan.items.row[plan.items.staying]]
     # Utterances without a sample stay in the index and in no shard.
-    dialogues = [list(group) for _, group in itertools.groupby(range(len(rows)), train.column("dialogue").to_pylist()
-                                                               .__getitem__)]
-    blocks = [[at for at in dialogue if with_sample[at]] for dialogue in dialogues]
-    blocks = [block for block in blocks if block]
-    shard_of: dict[int, str] = {}
-    for number, members in enumerate(pack_evenly([len(block) for block in blocks], aim)):
-        shard_of.update((at, shard_name("train", number)) for member in members for at in blocks[member])
-    train = with_column(train, "shard", [shard_of.get(at) for at in range(len(rows))])
-    new_rows, base = train.to_pylist(), source.column("key").to_pylist()
-    tasks = []
-    for name, group in itertools.groupby(shard_of, shard_of.__getitem__):
-        items = tuple((new_rows[at], str(plan.source.store.path / old_shard[rows[at]]), base[rows[at]])
-                      for at in group)
-        tasks.append(CopyTask(name, str(run.out), items))
-    return train, tasks
+    train = with_column(train, "shard", place_samples(train.column("dialogue").to_pylist(),
+                                                      [shard is not None for shard, _ in origins], "train", aim))
+    return train, copy_tasks(train.to_pylist(), origins, plan.source.store.path, run.out)
 
 
 def _write_nothing(plan: BalancePlan, run: Run, train: pyarrow.Table, jobs: int, progress):
@@ -237,15 +217,10 @@ def _write_nothing(plan: BalancePlan, run: Run, train: pyarrow.Table, jobs: int,
 
 def _seal(plan: BalancePlan, run: Run, train: pyarrow.Table, pieces: dict[str, Any]) -> None:
     import pyarrow
-    import pyarrow.compute as compute
     from pyarrow import parquet
 
     source = plan.source
-    rest = source.index.filter(compute.not_equal(source.index.column("split"), "train"))
-    index = pyarrow.concat_tables([train, rest])
-    renamed = pieces.get("renamed", {})
-    if renamed:
-        index = with_column(index, "shard", [renamed.get(name, name) for name in index.column("shard").to_pylist()])
+    index = pyarrow.concat_tables([train, pieces.get("rest", _rest(plan))])
     with draft(run.out / INDEX) as sketch:
         parquet.write_table(index, sketch)
     with draft(run.out / "plan.parquet") as sketch:

@@ -10,11 +10,14 @@ from emoprep.errors import UsageError
 
 
 def register(app: typer.Typer) -> None:
-    app.command("features")(features)
+    app.command("features")(shared.with_corpus_options(features))
 
 
 def features(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="A store of shards.")], out: shared.Out, *,
+    source: Annotated[Path, typer.Argument(metavar="IN", show_default=False,
+                                             help="A store of shards, CMU-MOSEI's folder with .csd files, or a "
+                                                  "pickle.")],
+    out: shared.Out, *,
     audio: Annotated[Optional[str], typer.Option(  # noqa: UP045
         metavar="NAME", help="mfcc, hf:DIR (a local model's folder), opensmile:SET or none.  [default: mfcc]")] = None,
     video: Annotated[Optional[str], typer.Option(  # noqa: UP045
@@ -27,32 +30,42 @@ def features(
         metavar="mean|cls|none", help="mean gives vectors, none sequences.  [default: mean]")] = None,
     dims: Annotated[Optional[str], typer.Option(  # noqa: UP045
         metavar="audio=100,…", help="Dimensions.  [default: audio=100,video=512,text=100]")] = None,
-    nonfinite: Annotated[str, typer.Option(
-        metavar="impute-median|zero|drop|error", help="What is done about NaN in --add.")] = "impute-median",
-    protocol: shared.Protocol = None, all_is_train: shared.AllIsTrain = False,
+    align: Annotated[Optional[str], typer.Option(  # noqa: UP045
+        metavar="words|own", help=".csd: averaged over words, or on their own clocks.  "
+                                  "[default: words, where there are any]")] = None,
+    nonfinite: Annotated[Optional[str], typer.Option(  # noqa: UP045
+        metavar="impute-median|zero|drop|error",
+        help="What is done about NaN and infinity in --add, .csd and pickles.  "
+             "[default: impute-median for --add, else zero]")] = None,
+    protocol: shared.Protocol = None, all_is_train: shared.AllIsTrain = False, corpus: shared.Corpus = None,
     seed: shared.Seed = 0, jobs: shared.Jobs = None, overwrite: shared.Overwrite = False,
     dry_run: shared.DryRun = False, json: shared.Json = False, quiet: shared.Quiet = False,
-    verbose: shared.Verbose = False, config: shared.Config = None,
+    verbose: shared.Verbose = False, config: shared.Config = None, options: dict[str, str],
 ) -> None:
     """Turn shards into vectors or sequences.
 
-    What has to be fitted is fitted on train only; nothing is fetched from the network.
+    What has to be fitted is fitted on train only; nothing is fetched from the network. Features that others
+    extracted (.csd, pickles) are taken as they are.
 
     Example: emoprep features shards/meld features/meld --dims audio=100,video=512,text=100
     """
-    from emoprep.features import features, plan_features
+    from emoprep.features import BringPlan, bring, features, plan_any
     from emoprep.report import Terminal
     from emoprep.report import features as report
 
     terminal = Terminal(json=json, quiet=quiet, verbose=verbose)
-    plan = plan_features(source, extractors={"audio": audio, "video": video, "text": text}, pool=pool,
-                         dims=_dims(dims), add=_added(add or []), seed=seed, nonfinite=nonfinite,
-                         protocol=protocol, all_is_train=all_is_train)
+    plan = plan_any(source, align=align, corpus=corpus, options=options, nonfinite=nonfinite, seed=seed, of_shards={
+        "extractors": {"audio": audio, "video": video, "text": text}, "pool": pool, "dims": _dims(dims),
+        "add": _added(add or []), "protocol": protocol, "all_is_train": all_is_train})
     if dry_run:
         report.show_plan(terminal, plan, out)
         return
-    with terminal.progress("features", len(plan.store.manifest.shards)) as advance:
-        result = features(plan, out, jobs=shared.jobs_or_cores(jobs), overwrite=overwrite, progress=advance)
+    if isinstance(plan, BringPlan):
+        with terminal.progress("features", sum(plan.counts().values())) as advance:
+            result = bring(plan, out, overwrite=overwrite, progress=advance)
+    else:
+        with terminal.progress("features", len(plan.store.manifest.shards)) as advance:
+            result = features(plan, out, jobs=shared.jobs_or_cores(jobs), overwrite=overwrite, progress=advance)
     report.show(terminal, result)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,35 +15,17 @@ from emoprep.embeddings import read_embeddings
 from emoprep.errors import EmoprepError, UsageError
 from emoprep.features.describe import Descriptors, describe_shard, describe_tasks
 from emoprep.features.plan import Choice, FeaturesPlan
+from emoprep.features.write import FeaturesResult, earlier_result, of_split, seal, write_tables
 from emoprep.nonfinite import replace_nonfinite, train_medians
-from emoprep.projection import one_blas_thread, scaler
-from emoprep.store.card import card
-from emoprep.store.folder import CARD, INDEX, SKIPPED, Run, draft, refuse_same, start_run, take_over, write_bytes
-from emoprep.store.index import with_column
-from emoprep.store.manifest import open_store, versions
-from emoprep.store.tables import GROUP_ROWS, has_column, read_table, write_table
-from emoprep.utterance import SPLITS
+from emoprep.projection import one_blas_thread
+from emoprep.store.folder import SKIPPED, Run, refuse_same, start_run, take_over
+from emoprep.store.manifest import versions
+from emoprep.store.tables import GROUP_ROWS
 
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["FeaturesResult", "features"]
-
-
-@dataclass(frozen=True)
-class FeaturesResult:
-    out: str
-    corpus: str
-    counts: dict[str, int]
-    modalities: dict[str, dict[str, Any]]
-    missing: dict[str, list[str]]
-    notes: tuple[str, ...]
-    fresh: bool = True
-
-    def to_json(self) -> dict[str, Any]:
-        return {"schema": "emoprep.features/1", "corpus": self.corpus, "out": self.out, "counts": self.counts,
-                "modalities": self.modalities, "missing": self.missing, "notes": list(self.notes),
-                "fresh": self.fresh}
+__all__ = ["features"]
 
 
 def features(plan: FeaturesPlan, out: Path, *, jobs: int = 1, overwrite: bool = False,
@@ -52,10 +34,8 @@ def features(plan: FeaturesPlan, out: Path, *, jobs: int = 1, overwrite: bool = 
     refuse_same(plan.store.path, out)
     with start_run(out, plan.facts, overwrite=overwrite) as run:
         if run.complete:
-            manifest = open_store(out).manifest
-            return FeaturesResult(str(out), manifest.corpus, dict(manifest.counts), dict(manifest.modalities), {},
-                                  tuple(manifest.notes), fresh=False)
-        index = _index(plan)
+            return earlier_result(out)
+        index = plan.index()
         missing = [task for task in describe_tasks(plan, out, index) if run.finished(task.name) is None]
         for _ in engine.run(describe_shard, missing, jobs=jobs,
                             preload=("emoprep.features", "emoprep.media.encode", "PIL.JpegImagePlugin", "soundfile",
@@ -64,61 +44,12 @@ def features(plan: FeaturesPlan, out: Path, *, jobs: int = 1, overwrite: bool = 
         return _write(plan, run, index)
 
 
-def _index(plan: FeaturesPlan) -> pyarrow.Table:
-    index = plan.index()
-    for choice in plan.choices:
-        if has_column(choice.modality) not in index.column_names:
-            index = with_column(index, has_column(choice.modality), [False] * index.num_rows)
-    return index
-
-
 def _write(plan: FeaturesPlan, run: Run, index: pyarrow.Table) -> FeaturesResult:
     rows = _Rows(plan, run.out, index)
-    tables, parts, written = [], [], 0
-    for split in _splits(index):
-        members = rows.of_split(split)
-        has: list[Mapping[str, Modality]] = []
-        tables.append(write_table(run.out / f"{split}.parquet", _pieces(rows, members, has)))
-        part = members
-        for choice in plan.choices:
-            present = np.concatenate([piece[choice.modality].present for piece in has])
-            part = with_column(part, has_column(choice.modality), present.tolist())
-        parts.append(with_column(part, "shard", [None] * part.num_rows))
-        written += part.num_rows
-    _write_index(run.out, parts)
-    missing = rows.absent
-    manifest = _manifest(plan, rows, tables, written, missing)
-    with draft(run.out / "scaler.npz") as sketch, sketch.open("wb") as file:
-        np.savez(file, **_scaler(run.out, manifest.modalities))
+    tables = write_tables(run.out, index, [choice.modality for choice in plan.choices], rows.pieces)
     if (plan.store.path / SKIPPED).is_file():
         take_over(plan.store.path / SKIPPED, run.out / SKIPPED)
-    write_bytes(run.out / CARD, card(manifest))
-    run.seal(manifest.to_bytes())
-    return FeaturesResult(str(run.out), manifest.corpus, dict(manifest.counts), dict(manifest.modalities), missing,
-                          tuple(manifest.notes))
-
-
-def _splits(index: pyarrow.Table) -> list[str]:
-    there = set(index.column("split").to_pylist())
-    return [split for split in SPLITS if split in there] + (["all"] if None in there else [])
-
-
-def _write_index(out: Path, parts: list[pyarrow.Table]) -> None:
-    import pyarrow
-    from pyarrow import parquet
-
-    with draft(out / INDEX) as sketch:
-        parquet.write_table(pyarrow.concat_tables(parts), sketch)
-
-
-def _pieces(rows: _Rows, members: pyarrow.Table, has: list) -> Iterator[tuple[pyarrow.Table, dict[str, Modality]]]:
-    for start in range(0, members.num_rows, GROUP_ROWS):
-        part = members.slice(start, GROUP_ROWS)
-        made = rows.features(part)
-        has.append(made)
-        for name, modality in made.items():
-            part = with_column(part, has_column(name), modality.present.tolist())
-        yield with_column(part, "shard", [None] * part.num_rows), made
+    return seal(run, _manifest(plan, rows, tables), rows.absent)
 
 
 class _Rows:
@@ -128,7 +59,7 @@ class _Rows:
         import pyarrow.compute as compute
 
         self.plan, self.index, self.descriptors = plan, index, Descriptors(out)
-        train = self.of_split("train")
+        train = of_split(index, "train")
         # A masked row (one that was excluded) is in no loss, and nothing is fitted on it.
         self.train = train.filter(compute.greater(train.column("loss_mask"), 0))
         if not self.train.num_rows:
@@ -137,12 +68,6 @@ class _Rows:
         self.notes, self.absent = list(plan.notes), {}
         self.files = {choice.modality: self._read(choice) for choice in plan.choices if choice.file is not None}
         self.fitted = {choice.modality: self._fit(choice) for choice in plan.choices if choice.file is None}
-
-    def of_split(self, split: str) -> pyarrow.Table:
-        import pyarrow.compute as compute
-
-        column = self.index.column("split")
-        return self.index.filter(compute.is_null(column) if split == "all" else compute.equal(column, split))
 
     def _raw(self, choice: Choice, part: pyarrow.Table) -> Iterator[np.ndarray | None]:
         for key, shard in zip(part.column("key").to_pylist(), part.column("shard").to_pylist(), strict=True):
@@ -188,8 +113,10 @@ class _Rows:
             return self.fitted[choice.modality].dim
         return next(iter(self.files[choice.modality].values())).shape[-1]
 
-    def features(self, part: pyarrow.Table) -> dict[str, Modality]:
-        return {choice.modality: self._modality(choice, part) for choice in self.plan.choices}
+    def pieces(self, members: pyarrow.Table) -> Iterator[tuple[int, dict[str, Modality]]]:
+        for start in range(0, members.num_rows, GROUP_ROWS):
+            part = members.slice(start, GROUP_ROWS)
+            yield part.num_rows, {choice.modality: self._modality(choice, part) for choice in self.plan.choices}
 
     def _modality(self, choice: Choice, part: pyarrow.Table) -> Modality:
         dim, vectors = self.dim(choice), choice.clock == "utterance"
@@ -201,7 +128,7 @@ class _Rows:
         return Modality(np.stack(values) if vectors else values, present, choice.clock)
 
 
-def _manifest(plan: FeaturesPlan, rows: _Rows, tables, written: int, missing: Mapping[str, list[str]]):
+def _manifest(plan: FeaturesPlan, rows: _Rows, tables: list[dict[str, Any]]):
     of = plan.store.manifest
     train_rows = rows.train.num_rows
     modalities = {}
@@ -209,21 +136,11 @@ def _manifest(plan: FeaturesPlan, rows: _Rows, tables, written: int, missing: Ma
         fitted = {} if choice.file else {"fitted_on": "train", "train_utterances": train_rows}
         modalities[choice.modality] = {"dim": rows.dim(choice), "clock": choice.clock, **choice.to_json(), **fitted}
     notes = list(rows.notes)
-    for name, keys in missing.items():
+    for name, keys in rows.absent.items():
         if keys:
             notes.append(f"{name}: utterances that are not in the file: {len(keys)} ({', '.join(keys[:5])}"
                          + (" …)" if len(keys) > 5 else ")"))
     counts = {table["split"]: table["utterances"] for table in tables}
     return replace(of, kind="features", facts=plan.facts, counts=counts, modalities=modalities, shards=[],
-                   tables=tables, written=written, versions=versions("numpy", "pyarrow", "scikit-learn", "scipy"), notes=notes)
-
-
-def _scaler(out: Path, modalities: Mapping[str, Mapping[str, Any]]) -> dict[str, np.ndarray]:
-    """Return mean and deviation of each dimension over the train rows that have the modality."""
-    _, found = read_table(out / "train.parquet", modalities)
-    arrays = {}
-    for name, modality in found.items():
-        mean, deviation = scaler(values for values, there in zip(modality.values, modality.present, strict=True)
-                                 if there)
-        arrays |= {f"{name}_mean": mean, f"{name}_deviation": deviation}
-    return arrays
+                   tables=tables, written=sum(counts.values()), notes=notes,
+                   versions=versions("numpy", "pyarrow", "scikit-learn", "scipy"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,7 +139,9 @@ def _choice(store, modality, text, pool, dims, notes) -> Choice:
         used = module.POOLS[0]
         notes.append(f"{modality}: {module.NAME.rstrip(':')} knows no --pool {pool}; it takes {used}")
     settings = module.prepare(argument, used)
-    fps = float(Fraction(store.manifest.facts["settings"].get("fps", "10")))
+    # From the modality and not from the settings: those are of the last command, and a split or balanced store's
+    # know nothing of how it was cut.
+    fps = float(store.manifest.modalities.get("video", {}).get("fps", 10))
     return Choice(modality, module.NAME, {"pool": used, **settings}, module.clock(settings, fps),
                   dims.get(modality, module.DIM))
 

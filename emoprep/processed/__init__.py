@@ -1,1 +1,197 @@
-"""One format of processed feature sets, one file (see `contracts.ProcessedModule`)."""
+"""One format of processed feature sets, one file (see `contracts.ProcessedModule`).
+
+This file holds what they share: finding the format, and the segments of a set that is laid out by video.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from importlib import resources
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from emoprep.contracts import Corpus, Processed, modules
+from emoprep.errors import CorpusError
+from emoprep.labels import LabelScheme
+from emoprep.utterance import SPLITS, Utterance, check_key
+
+__all__ = ["FOLDS", "Segment", "corpus_of_videos", "describe", "entries", "known_schemes", "open_processed",
+           "plain_text", "sequences", "unpadded"]
+
+FOLDS = {"train": "train", "valid": "dev", "test": "test"}
+"""Our splits by the names that these sets use."""
+
+
+def open_processed(path: Path) -> tuple[ModuleType, Processed]:
+    """Read a processed set, in whichever known format it is.
+
+    Raises MissingInput where there is no file, and CorpusError where it is no pickle of data, in no format that
+    emoprep knows, or not as its format says.
+    """
+    from emoprep.pickles import load
+
+    loaded = load(path)
+    found = [module for module in modules("processed").values() if module.recognise(loaded)]
+    if len(found) > 1:
+        raise CorpusError("this pickle is in more than one format", where=str(path), expected="one",
+                          got=" and ".join(module.NAME for module in found))
+    if not found:
+        raise CorpusError("this pickle is in no format that emoprep knows", where=str(path), got=describe(loaded)[:400],
+                          expected=f"a set of {' or '.join(modules('processed'))}",
+                          remedy="bring vectors of your own with `emoprep features STORE OUT --add NAME=FILE.npz`")
+    return found[0], found[0].read(loaded, path)
+
+
+def describe(loaded: Any, depth: int = 2) -> str:
+    """Say in a few words what an object looks like.
+
+    >>> describe({"train": {"id": ["a"], "x": None}, "y": [1.5, 2.5]})
+    "dict of 'train' (dict of 'id' (list of 1: str), 'x' (None)), 'y' (list of 2: float)"
+    """
+    kind = type(loaded).__name__
+    if kind == "ndarray":
+        return f"array {list(loaded.shape)} of {loaded.dtype}"
+    if isinstance(loaded, dict) and depth:
+        shown = [f"{ascii(key)[:40]} ({describe(value, depth - 1)})" for key, value in list(loaded.items())[:6]]
+        return f"dict of {', '.join(shown)}" + (f" and {len(loaded) - 6} more" if len(loaded) > 6 else "")
+    if isinstance(loaded, (list, tuple)):
+        inner = dict.fromkeys(type(value).__name__ for value in loaded[:20])
+        return f"{kind} of {len(loaded)}" + (f": {', '.join(inner)}" if inner else "")
+    return f"{kind} of {len(loaded)}" if isinstance(loaded, (dict, set, frozenset)) else ascii(loaded)[:60]
+
+
+def entries(values: Any) -> int | None:
+    """Return how many entries a list, a tuple or an array has; None for anything else.
+
+    >>> entries([1, 2]), entries("ab"), entries({})
+    (2, None, None)
+    """
+    return len(values) if isinstance(values, (list, tuple)) or getattr(values, "ndim", 0) else None
+
+
+def known_schemes(corpus: str, annotation: Mapping[str, str], first: str | None = None) -> tuple[LabelScheme, ...]:
+    """Return the label schemes of a corpus that these annotation columns suffice for; `first` comes first.
+
+    >>> [scheme.name for scheme in known_schemes("meld", {"emotion": "string"})]
+    ['meld-7']
+    """
+    schemes = [scheme for scheme in modules("corpora")[corpus].SCHEMES if set(scheme.reads) <= set(annotation)]
+    return tuple(sorted(schemes, key=lambda scheme: scheme.name != first))
+
+
+def plain_text(value: Any, where: str) -> str:
+    r"""Return text as it was meant: UTF-8 that Python 2 wrote as bytes, and cp1252 that was taken for latin-1.
+
+    Numbers are written out. Raises CorpusError for anything else.
+
+    >>> [plain_text(text, "") for text in ("Itâ\x80\x99s", "It\x92s", b"caf\xc3\xa9", "café")]
+    ['It’s', 'It’s', 'café', 'café']
+    """
+    if not isinstance(value, (str, bytes, int, float)):
+        raise CorpusError("this is no text", where=where, got=describe(value))
+    text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+    with contextlib.suppress(UnicodeError):  # where it is no latin-1, or that is no UTF-8
+        text = text.encode("latin-1").decode("utf-8")
+    if any("\x80" <= character <= "\x9f" for character in text):
+        text = "".join(_CP1252.get(character, character) for character in text)
+    # Half of a surrogate pair cannot be written as UTF-8.
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+_CP1252 = {chr(code): bytes([code]).decode("cp1252") for code in range(0x80, 0xA0)
+           if code not in (0x81, 0x8D, 0x8F, 0x90, 0x9D)}
+
+
+# ------------------------------------------------------------------------------------- sets by video
+
+class Segment(NamedTuple):
+    """A row of a set that is laid out by video: where it stands in the file, and what names it.
+
+    `name` is the end of its key ("12", "t7500_12000"), `place` what orders the segments of a video.
+    """
+
+    split: str
+    part: int
+    row: int
+    video: str
+    name: str
+    place: tuple
+    text: str
+    annotation: dict[str, Any]
+    start: Fraction | None = None
+    end: Fraction | None = None
+
+
+def corpus_of_videos(segments: Iterable[Segment], other: str, annotation: Mapping[str, str], path: Path
+                     ) -> tuple[Corpus, list[Segment]]:
+    """Return the corpus of a set with sentiments, and its segments in the order of the index.
+
+    It is CMU-MOSEI if each of its videos is in one of MOSEI's standard folds, else the corpus `other`, whose label
+    schemes are MOSEI's under another name. A dialogue is a video; where one lies in several splits, a video of a
+    split.
+    """
+    segments = sorted(segments, key=lambda one: (SPLITS.index(one.split), one.video, one.place))
+    splits: dict[str, set[str]] = {}
+    for segment in segments:
+        splits.setdefault(segment.video, set()).add(segment.split)
+    name = "mosei" if splits.keys() <= _mosei_videos() else other
+    apart = all(len(several) == 1 for several in splits.values())
+    utterances, turns, first = [], {}, {}
+    for segment in segments:
+        key = f"{name}_{segment.video}_{segment.name}"
+        check_key(key, f"{path}: {segment.split} row {segment.row}")
+        twin = first.setdefault(key, segment)
+        if twin is not segment:
+            raise CorpusError(f"{key} is there twice", where=f"{path}: {segment.split} row {segment.row}",
+                              got=f"the first in {twin.split} row {twin.row}")
+        dialogue = f"{name}_{segment.video}" if apart else f"{name}_{segment.split}_{segment.video}"
+        turns[dialogue] = turn = turns.get(dialogue, -1) + 1
+        start = None if segment.start is None else max(segment.start, Fraction(0))
+        utterances.append(Utterance(
+            key=key, corpus=name, split=segment.split, dialogue=dialogue, turn=turn, speaker=segment.video,
+            text=segment.text, start=start, end=segment.end, annotation=segment.annotation,
+            seconds=None if start is None else float(segment.end - start)))
+    notes = () if apart else ("a video lies in several splits: its dialogues are named by split",)
+    schemes = tuple(replace(scheme, name=scheme.name.replace("mosei", name))
+                    for scheme in known_schemes("mosei", annotation))
+    return Corpus(name, path.parent, tuple(utterances), annotation_files=(path.name,), notes=notes,
+                  annotation=dict(annotation), schemes=schemes), segments
+
+
+def sequences(part: Mapping[str, Any], field: str, count: int, where: str) -> Any:
+    """Return the features [count, L, d] of a modality in one split, or raise."""
+    array = part[field]
+    shape = getattr(array, "shape", ())
+    if len(shape) != 3 or shape[0] != count or 0 in shape[1:] or array.dtype.kind not in "fiu":
+        raise CorpusError(f"{field} cannot be read", where=where, got=describe(array),
+                          expected=f"an array [{count}, steps, dimensions] of numbers")
+    return array
+
+
+def unpadded(corpus: Corpus, segments: Sequence[Segment], arrays: Mapping[str, Sequence[Any]], path: Path,
+             extractor: str, tokens: Mapping[str, Sequence[Any]] = {}) -> Processed:
+    """Return a set whose padded features have become sequences; `arrays` has an array [N, L, d] a part."""
+    from emoprep.padding import unpad
+
+    for name, (first, *rest) in arrays.items():
+        if any(array.shape[1:] != first.shape[1:] for array in rest):
+            raise CorpusError(f"the splits differ in the shape of {name}", where=str(path),
+                              got=", ".join(str(list(array.shape)) for array in (first, *rest)))
+    padded, notes = unpad(arrays, path, tokens=tokens)
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for segment in segments:
+            found = {name: whole.row(segment.part, segment.row) for name, whole in padded.items()}
+            yield {name: steps for name, steps in found.items() if steps is not None}
+    return Processed(replace(corpus, notes=(*corpus.notes, *notes)),
+                     {name: {**whole.facts(), "extractor": extractor} for name, whole in padded.items()}, rows)
+
+
+def _mosei_videos() -> frozenset[str]:
+    folds = json.loads(resources.files("emoprep.corpora").joinpath("mosei_folds.json").read_text(encoding="utf-8"))
+    return frozenset(video for split in SPLITS for video in folds[split])

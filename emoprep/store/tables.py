@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from emoprep.store.folder import draft
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["GROUP_ROWS", "TRANSCRIPT", "file_facts", "has_column", "read_table", "write_table"]
+__all__ = ["GROUP_ROWS", "TRANSCRIPT", "file_facts", "has_column", "read_pieces", "read_table", "write_table"]
 
 GROUP_ROWS = 500  # so that a reader can take a piece without the whole
 
@@ -95,16 +96,35 @@ def read_table(path: Path, modalities: Mapping[str, Mapping[str, Any]], *, rows:
     """
     from pyarrow import parquet
 
-    try:
+    with _told(path):
         table = parquet.read_table(path, use_threads=False, partitioning=None)
+    return _parted(table if rows is None else table.slice(rows.start, rows.stop - rows.start), modalities, path)
+
+
+def read_pieces(path: Path, modalities: Mapping[str, Mapping[str, Any]]
+                ) -> Iterator[tuple[pyarrow.Table, dict[str, Modality]]]:
+    """Yield what `read_table` returns, a row group at a time: a table may be larger than memory."""
+    from pyarrow import parquet
+
+    with _told(path), parquet.ParquetFile(path) as file:
+        for number in range(file.num_row_groups):
+            yield _parted(file.read_row_group(number, use_threads=False), modalities, path)
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError as error:
         raise MissingInput("a table of the store is missing", where=str(path),
                            remedy="make the store again") from error
     except (OSError, ValueError) as error:
         raise EmoprepError("a table cannot be read", where=str(path), got=str(error),
                            remedy="make the store again") from error
-    if rows is not None:
-        table = table.slice(rows.start, rows.stop - rows.start)
+
+
+def _parted(table: pyarrow.Table, modalities: Mapping[str, Mapping[str, Any]], path: Path
+            ) -> tuple[pyarrow.Table, dict[str, Modality]]:
     missing = [name for modality in modalities for name in (modality, has_column(modality))
                if name not in table.column_names]
     if missing:

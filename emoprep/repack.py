@@ -1,0 +1,88 @@
+"""Samples of a store packed into other shards under other index rows; nothing is decoded.
+
+The members of a sample go over byte by byte, and `.json` is written anew, so that it and the index say the same.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emoprep import engine
+from emoprep.store.folder import Run
+from emoprep.store.shards import SampleReader, pack_evenly, shard_name, write_shard
+
+__all__ = ["CopyTask", "copy_shard", "copy_shards", "copy_tasks", "place_samples"]
+
+
+@dataclass(frozen=True)
+class CopyTask:
+    """A shard to write: each sample's new index row, and the shard and key that its members come from."""
+
+    name: str
+    out: str
+    items: tuple[tuple[dict[str, Any], str, str], ...]
+
+    def __str__(self):
+        return self.name
+
+
+def place_samples(dialogues: Sequence[str], with_sample: Sequence[bool], prefix: str, aim: int) -> list[str | None]:
+    """Return the shard of each row, None for one without a sample; no dialogue spans two shards.
+
+    The rows of a dialogue lie together. Shards have about `aim` samples, all of them about as many.
+
+    >>> place_samples(["d0", "d0", "d1", "d2"], [True, True, True, False], "train", 2)
+    ['train-000000.tar', 'train-000000.tar', 'train-000001.tar', None]
+    """
+    blocks = [[row for row in group if with_sample[row]]
+              for _, group in itertools.groupby(range(len(dialogues)), dialogues.__getitem__)]
+    blocks = [block for block in blocks if block]
+    shards: list[str | None] = [None] * len(dialogues)
+    for number, members in enumerate(pack_evenly([len(block) for block in blocks], aim)):
+        for row in itertools.chain.from_iterable(blocks[member] for member in members):
+            shards[row] = shard_name(prefix, number)
+    return shards
+
+
+def copy_tasks(rows: Sequence[Mapping[str, Any]], origins: Sequence[tuple[str | None, str]], source: Path, out: Path
+               ) -> list[CopyTask]:
+    """Return a task for each shard that `rows` name; `origins` are shard (below `source`) and key of each row."""
+    placed = [(row, str(source / shard), key) for row, (shard, key) in zip(rows, origins, strict=True)
+              if row["shard"] is not None]
+    return [CopyTask(name, str(out), tuple(items))
+            for name, items in itertools.groupby(placed, lambda item: item[0]["shard"])]
+
+
+_reader: list[SampleReader] = []  # one a worker: listing the shards again for each task would take longer
+
+
+def copy_shard(task: CopyTask) -> dict[str, Any]:
+    """Write one shard of samples of other shards under new rows. Runs in a worker."""
+    if not _reader:
+        _reader.append(SampleReader())
+
+    def samples():
+        for row, shard, key in task.items:
+            members = _reader[0].read(Path(shard), key)
+            made = {name: value for name, value in json.loads(members["json"]).items() if name not in row}
+            members["json"] = json.dumps({**row, **made}, ensure_ascii=False, separators=(",", ":")).encode()
+            yield row["key"], members
+    shard = write_shard(Path(task.out, task.name), samples())
+    Run(Path(task.out), complete=False).finish(task.name, {"shard": shard, "files": {task.name: shard["size"]}})
+    return shard
+
+
+def copy_shards(run: Run, tasks: Sequence[CopyTask], *, jobs: int, progress: Callable[[int, int], None]
+                ) -> list[dict[str, Any]]:
+    """Write the shards that are not finished yet; return the facts of all, in the order of the tasks."""
+    shards = {task.name: note["shard"] for task in tasks if (note := run.finished(task.name)) is not None}
+    missing = [task for task in tasks if task.name not in shards]
+    for number, shard in engine.run(copy_shard, missing, jobs=jobs, preload=("emoprep.repack", "webdataset.writer")):
+        shards[missing[number].name] = shard
+        progress(shard["utterances"], 0)
+    return [shards[task.name] for task in tasks]
