@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import re
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from operator import itemgetter
 from typing import NamedTuple
@@ -120,40 +120,42 @@ def parse_transcript(text: str, where: str) -> Iterator[tuple[str, int, Line]]:
             yield video, int(clip), Line(start, end, said, f"{where}:{number}")
 
 
-def parse_ratings(text: str, where: str) -> tuple[list[str], Iterator[tuple[str, int, Values | None]]]:
-    """Return the columns that an MTurk csv lacks, and its rows: (video, clip, values in the order of SCALES).
+def parse_ratings(text: str, where: str) -> tuple[list[str], dict[Clip, list[Values | None]]]:
+    """Return the columns that an MTurk csv lacks, and what its raters answered, by video and clip number.
 
-    Values are None where the rater has left one out. There are no rows where a column is lacking.
+    Answers are in the order of SCALES, None where a rater has left one out. There are none where a column is lacking.
     """
     # Lines with their ends, as csv wants them; io.StringIO would take half as long again.
     reader = csv.reader((f"{line}\n" for line in text.split("\n")), strict=True)
     try:
         header = next(reader, [])
+        missing = [column for column in _COLUMNS if column not in header]
+        return missing, {} if missing else _answers_of_clips(reader, header, where)
     except csv.Error as error:
-        raise _no_csv(where, reader, error) from error
-    missing = [column for column in _COLUMNS if column not in header]
-    return missing, iter(()) if missing else _rating_rows(reader, header, where)
+        raise CorpusError("this row is no csv", where=f"{where}:{reader.line_num}", got=str(error),
+                          remedy="mend the row (an open quote?)") from error
 
 
-def _rating_rows(reader, header: list[str], where: str) -> Iterator[tuple[str, int, Values | None]]:
-    pick_clip, pick_answers = (itemgetter(*map(header.index, columns)) for columns in (_COLUMNS[:2], _COLUMNS[2:]))
-    clips, known = {}, {}  # 70,000 rows name 23,000 clips, and have some thousand answers
-    try:
-        for fields in reader:
-            if not fields:
-                continue
-            if len(fields) != len(header):
-                raise CorpusError("this row has another number of fields than the header",
-                                  where=f"{where}:{reader.line_num}", expected=str(len(header)), got=str(len(fields)),
-                                  remedy="mend the row (a stray comma or quote?)")
-            clip, answers = pick_clip(fields), pick_answers(fields)
-            if clip not in clips:
-                clips[clip] = _clip(*clip, f"{where}:{reader.line_num}")
-            if answers not in known:
-                known[answers] = _answers(answers, f"{where}:{reader.line_num}")
-            yield *clips[clip], known[answers]
-    except csv.Error as error:
-        raise _no_csv(where, reader, error) from error
+def _answers_of_clips(reader, header: list[str], where: str) -> dict[Clip, list[Values | None]]:
+    clip_of, answers_of = (itemgetter(*map(header.index, columns)) for columns in (_COLUMNS[:2], _COLUMNS[2:]))
+    # 70,000 rows name 23,000 clips and have some thousand answers: each is checked once.
+    raters, clips, known = {}, {}, {}
+    for fields in reader:
+        if not fields:
+            continue
+        if len(fields) != len(header):
+            raise CorpusError("this row has another number of fields than the header",
+                              where=f"{where}:{reader.line_num}", expected=str(len(header)), got=str(len(fields)),
+                              remedy="mend the row (a stray comma or quote?)")
+        clip, answers = clip_of(fields), answers_of(fields)
+        rows = clips.get(clip)
+        if rows is None:
+            rows = clips[clip] = raters.setdefault(_clip(*clip, f"{where}:{reader.line_num}"), [])
+        try:
+            rows.append(known[answers])
+        except KeyError:
+            rows.append(known.setdefault(answers, _answers(answers, f"{where}:{reader.line_num}")))
+    return raters
 
 
 def _clip(path: str, number: str, where: str) -> Clip:
@@ -162,11 +164,6 @@ def _clip(path: str, number: str, where: str) -> Clip:
         raise CorpusError("this row names no clip", where=where, got=f"{path[:110]!r}, {number[:20]!r}",
                           expected="an id of letters, digits, '_' and '-', and a whole number", remedy="mend the row")
     return video, int(number)
-
-
-def _no_csv(where: str, reader, error: csv.Error) -> CorpusError:
-    return CorpusError("this row is no csv", where=f"{where}:{reader.line_num}", got=str(error),
-                       remedy="mend the row (an open quote?)")
 
 
 def _answers(answers: tuple[str, ...], where: str) -> Values | None:
@@ -181,7 +178,7 @@ def _answers(answers: tuple[str, ...], where: str) -> Values | None:
 
 # ----------------------------------------------------------------------------------------------- joining
 
-def mean_ratings(raters: Mapping[Clip, list[Values]]) -> dict[Clip, Values]:
+def mean_ratings(raters: Mapping[Clip, Sequence[Values]]) -> dict[Clip, Values]:
     """Return the mean of each clip's raters, as float32 holds it: so do the .csd, and both give the same numbers.
 
     >>> mean_ratings({("a", 0): [(1.0, 0.0), (0.0, 0.0), (0.0, 3.0)]})

@@ -200,7 +200,8 @@ def write_csd(path: Path, videos: dict, name: str | None = None, *, metadata: bo
         for video, (intervals, features) in videos.items():
             group = data.create_group(video)
             for part, values in (("features", features), ("intervals", np.asarray(intervals, dtype))):
-                group.create_dataset(part, data=values, compression="gzip", compression_opts=9)
+                packed = {"compression": "gzip", "compression_opts": 9} if len(values) else {}
+                group.create_dataset(part, data=values, **packed)
         if metadata:
             entry = root.create_group("metadata").create_dataset("root name", (1,), h5py.string_dtype())
             entry[0] = json.dumps(name)

@@ -4,6 +4,7 @@ import functools
 import json
 import pickle
 import tempfile
+import zlib
 from pathlib import Path
 
 import h5py
@@ -319,6 +320,44 @@ def test_a_chunk_that_is_missing(tmp_path):
         group.create_dataset("intervals", data=np.zeros((30, 2)))
         group.create_dataset("features", (30, 2), "f4", chunks=(10, 2), compression="gzip")[:20] = 1.0
     assert "a/features: not all values are there: expected 240 bytes for [30, 2], got " in refused(made(tmp_path, fill))
+
+
+def test_a_chunk_that_is_stored_short(tmp_path):
+    """HDF5 would take the rest of the chunk from wherever it lies in memory."""
+    def fill(group):
+        intervals = group.create_dataset("intervals", (1, 2), "f8", maxshape=(None, 2), chunks=(10**6, 2),
+                                         compression="gzip")
+        intervals.id.write_direct_chunk((0, 0), zlib.compress(bytes(16)))
+        group.create_dataset("features", data=VALUES[:1])
+    assert refused(made(tmp_path, fill)).startswith(", a/intervals: not all values are there: expected 16 bytes")
+
+
+def test_values_that_would_lie_beyond_the_end(tmp_path):
+    """Shape and length agree, and both are untrue: HDF5 says so itself."""
+    path = made(tmp_path, lambda group: [group.create_dataset("intervals", data=np.zeros((4321, 2))),
+                                         group.create_dataset("features", data=np.zeros((4321, 1), np.float32))])
+    data, rows = path.read_bytes(), 10**11
+    for size in (1, 4, 16):
+        old, new = (4321 * size).to_bytes(8, "little"), (rows * size).to_bytes(8, "little")
+        assert old in data
+        data = data.replace(old, new)
+    path.write_bytes(data)
+    assert refused(path).startswith(", a/intervals: ")
+
+
+def test_a_chunk_that_would_be_longer_than_the_file(tmp_path):
+    def fill(group):
+        times = group.create_dataset("intervals", data=np.random.default_rng(0).random((250, 2)), chunks=(250, 2),
+                                     compression="gzip")
+        group.create_dataset("features", data=np.zeros((250, 1), np.float32))
+        sizes.append(times.id.get_storage_size())
+    sizes = []
+    path = made(tmp_path, fill)
+    data, old = path.read_bytes(), sizes[0].to_bytes(4, "little")
+    assert data.count(old) == 1
+    path.write_bytes(data.replace(old, (2**31 - 1).to_bytes(4, "little")))
+    assert refused(path).startswith(", a/intervals: not all values are there: expected 4,000 bytes for [250, 2], got "
+                                    "2,147,483,647 bytes")
 
 
 def test_what_compresses_best_is_not_refused(tmp_path):

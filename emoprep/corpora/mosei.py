@@ -189,16 +189,16 @@ def _read_ratings(root: Path, told: _Told) -> dict[tuple[str, int], Values]:
         if name not in _RATINGS:
             told.notes.append(f"{where} is not read: it is none of the MTurk files")
             continue
-        missing, rows = parse_ratings(_read_text(root / where), where)
+        missing, of_clips = parse_ratings(_read_text(root / where), where)
         if missing:
             told.notes.append(f"{where} is not read: it has no {', '.join(missing)}")
             continue
         told.files.append(where)
-        for video, clip, values in rows:
-            if values is None:
-                unfilled += 1
-            else:
-                raters.setdefault((video, clip), []).append(values)
+        for clip, rows in of_clips.items():
+            filled = [row for row in rows if row is not None]
+            unfilled += len(rows) - len(filled)
+            if filled:
+                raters.setdefault(clip, []).extend(filled)
     told.count(unfilled, "rows of the MTurk csv that lack an answer, and count as no rater")
     return mean_ratings(raters)
 

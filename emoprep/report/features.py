@@ -41,7 +41,7 @@ def _show_bring_plan(terminal: Terminal, plan: BringPlan, out: Path) -> None:
                            "counts": counts, "seconds": plan.seconds(), "estimated_bytes": plan.size,
                            "modalities": dict(modalities)})
         return
-    rows = table(f"plan: {corpus.root} → {out}", "modality", "extractor", "clock", "dimension")
+    rows = table(f"plan: {corpus.name} → {out}", "modality", "extractor", "clock", "dimension")
     for name, how in modalities.items():
         rows.add_row(name, str(how["extractor"]), how["clock"], compact(how["dim"]))
     terminal.show(rows, f"{compact(sum(counts.values()))} utterances; at most about {compact(plan.size / 1e6, 1)} MB; "

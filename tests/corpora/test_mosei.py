@@ -738,6 +738,16 @@ def test_words_lie_in_their_segment(tmp_path):
     assert read["mosei_255224_t0_10000"].words == ()
 
 
+def test_words_of_a_segment_that_begins_before_its_video(tmp_path):
+    labels(tmp_path, {"25522": [(-0.4, 1.0, NOTHING)], "255224": [(0.0, 1.0, NOTHING)]})
+    write_csd(tmp_path / "CMU_MOSEI_TimestampedWords.csd", {
+        "25522": ([[-0.4, -0.2], [-0.1, 0.3], [0.3, 0.5]], np.array([[b"no"], [b"so"], [b"it"]])),
+        "255224": (np.zeros((0, 2)), np.zeros((0, 1), "S4"))})
+    one, other = corpus(tmp_path).utterances
+    assert (one.start, one.words) == (0, (("so", 0.0, 0.3), ("it", 0.3, 0.5)))
+    assert other.words == ()
+
+
 def test_numbers_are_no_words(tmp_path):
     labels(tmp_path, {"25522": [(1.0, 2.0, NOTHING)]})
     write_csd(tmp_path / "CMU_MOSEI_TimestampedWords.csd", {"25522": ([[0, 1]], np.zeros((1, 300), np.float32))},
