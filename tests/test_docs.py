@@ -142,19 +142,21 @@ def sources() -> Iterator[tuple[str, ast.Module]]:
 
 
 def test_skip_reasons_and_flags():
-    reasons, flags = set(), {"twin-corrected", "twin-plain", "csv-time-reversed", "feature-only"}
+    reasons, flags, said = set(), set(), set()
     for _, tree in sources():
+        said |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
         for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
             called = ast.unparse(call.func)
-            if called == "Skip" and len(call.args) == 3:
-                reasons.add(ast.literal_eval(call.args[1]))
-            elif called.endswith("flags.append") or called == "flags.append":
-                flags.add(ast.literal_eval(call.args[0]))
+            if called == "Skip" and len(call.args) == 3 and isinstance(call.args[1], ast.Constant):
+                reasons.add(call.args[1].value)
+            elif called.endswith("flags.append") and isinstance(call.args[0], ast.Constant):
+                flags.add(call.args[0].value)
     assert {"no-clip", "undecodable", "excluded"} <= reasons and "no-sound" in flags
     text = page("docs/corpora.md")
     told = {heading: set(re.findall(r"`([a-z-]+)`", " ".join(re.findall(r"^\|([^|]+)\|", section, re.M))))
             for heading, section in re.findall(r"^## (Skip reasons|Flags)$(.*?)(?=^## |\Z)", text, re.M | re.S)}
-    assert told == {"Skip reasons": reasons, "Flags": flags}
+    # Some are chosen before they are used, so that only their words stand in the program.
+    assert reasons <= told["Skip reasons"] <= said and flags <= told["Flags"] <= said
 
 
 def test_flags_and_reasons_of_the_demo_are_told(demo_road):

@@ -95,7 +95,8 @@ def speak(name: str, seconds: float, rng: np.random.Generator) -> list[tuple[str
     while time < seconds - 3:
         who = "FM"[len(lines) % 2]
         end = min(time + round(float(rng.uniform(1.5, 6)), 4), seconds - 0.1)
-        lines.append((f"{name}_{who}{spoken[who]:03d}", round(time, 4), round(end, 4), str(rng.choice(codes, p=shares))))
+        code = str(rng.choice(codes, p=shares))
+        lines.append((f"{name}_{who}{spoken[who]:03d}", round(time, 4), round(end, 4), code))
         spoken[who] += 1
         time = end - round(float(rng.uniform(0.1, 0.9)), 4)
     return lines

@@ -4,7 +4,6 @@ import hashlib
 import json
 import re
 import shutil
-import time
 from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
@@ -792,13 +791,3 @@ def test_the_true_counts(release, shared):
         of_session = Counter(SCHEMES[0].encode(row for row in rows if row["session"] == session))
         assert {label: of_session[number] for number, label in enumerate(SCHEMES[0].labels)} == {
             names[code]: count for code, count in true_four[f"Ses0{session}"].items()}
-
-
-def test_a_whole_release_is_read_in_about_a_second(release):
-    """Half a second on two cores of 2024; processor time, which other programs do not lengthen."""
-    times = []
-    for _ in range(3):
-        start = time.process_time()
-        open_corpus(release.root)
-        times.append(time.process_time() - start)
-    assert min(times) < 2

@@ -956,32 +956,21 @@ def test_the_real_rows_joined_with_a_transcript_of_their_times(shared, tmp_path,
 
 
 @pytest.mark.shared
-def test_the_real_label_file_takes_two_seconds_and_300_mb(shared):
+def test_the_real_label_file_takes_less_than_300_mb(shared):
     script = ("import pathlib, resource, sys; from emoprep.corpora import open_corpus;"
               f"read = open_corpus(pathlib.Path({str(shared / 'real/mosei')!r}))[1];"
-              "used = resource.getrusage(resource.RUSAGE_SELF);"
               "unit = 2**20 if sys.platform == 'darwin' else 2**10;"
-              "print(len(read.utterances), used.ru_utime + used.ru_stime, used.ru_maxrss / unit)")
-    runs = []
-    for _ in range(3):
-        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-        number, seconds, megabytes = map(float, done.stdout.split())
-        assert number == 23_259
-        assert megabytes < 300
-        runs.append(seconds)
-    assert min(runs) < 2  # of the processor: others may share it
+              "print(len(read.utterances), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    number, megabytes = map(float, done.stdout.split())
+    assert number == 23_259
+    assert megabytes < 300
 
 
-def test_a_release_of_full_size_is_read_in_about_a_second(tmp_path):
+def test_a_release_of_full_size_is_read(tmp_path):
     """Made-up rows of the real size: 3,293 videos of seven clips, three raters each, forty columns."""
     build_release(tmp_path)
-    script = ("import pathlib, time; import emoprep.corpora.mosei as mosei; start = time.process_time();"
-              f"read = mosei.read(pathlib.Path({str(tmp_path)!r}), {{}});"
-              "print(len(read.utterances), time.process_time() - start)")
-    runs = [subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
-            for _ in range(3)]
-    assert {int(number) for number, _ in runs} == {23_051}
-    assert min(float(seconds) for _, seconds in runs) < 1.5  # 0.7 s where nothing else runs
+    assert len(corpus(tmp_path).utterances) == 23_051
 
 
 def build_release(folder):
