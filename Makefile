@@ -8,7 +8,7 @@ JOBS   ?= 2
 SHARED ?= ../shared
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench docs build clean real-meld
+.PHONY: help install demo test check format bench docs build clean real-meld real-iemocap real-mosei
 
 help:  ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,12 @@ build: install  ## Build the package
 
 real-meld: install  ## Build a MELD tree from real rows and real clips at OUT=…, outside the repository
 	$(BIN)/python tools/real_meld_tree.py $(OUT) --shared $(SHARED)
+
+real-iemocap: install  ## Build an IEMOCAP tree from real faces side by side at OUT=…, outside the repository
+	$(BIN)/python tools/real_iemocap_tree.py $(OUT) --shared $(SHARED)
+
+real-mosei: install  ## Build a CMU-MOSEI tree from real labels and real faces at OUT=…, outside the repository
+	$(BIN)/python tools/real_mosei_tree.py $(OUT) --shared $(SHARED)
 
 clean:  ## Remove what was made here
 	rm -rf $(VENV) build dist demo-out .pytest_cache .ruff_cache *.egg-info

@@ -25,7 +25,7 @@ from PIL import Image
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "loaders.md"
 PYTHON = os.environ.get("EMOPREP_LOADERS_PYTHON") or sys.executable
 IGNORE = -100
-ALL_BLOCKS = ["a", "b", "c", "d", "e", "f1", "f2", "g", "h"]
+ALL_BLOCKS = ["a", "b", "c", "d", "e", "f1", "f2", "g", "h", "i"]
 
 
 def blocks(language):

@@ -2,8 +2,12 @@
 
 import io
 import json
+import re
 import shutil
+import subprocess
+import sys
 import tarfile
+from pathlib import Path
 
 import iemocap_miniature
 import mosei_miniature
@@ -205,6 +209,22 @@ def test_mosei_weights_are_pairs_and_draws_are_refused(mosei, emoprep, tmp_path)
         done = emoprep("balance", mosei / "features", tmp_path / "no", "--strategy", strategy)
         assert done.returncode == 2 and "mosei-6 is multi-label: expected --labels mosei-2 or" in done.stderr
     emoprep("balance", mosei / "features", tmp_path / "smote", "--strategy", "smote", "--labels", "mosei-7", check=True)
+
+
+@pytest.mark.parametrize("sequences", [False, True])
+def test_the_loader_of_several_labels_runs(mosei, emoprep, tmp_path, sequences):
+    page = (Path(__file__).resolve().parents[1] / "docs/loaders.md").read_text(encoding="utf-8")
+    block = re.findall(r"^```python\n(.*?)^```$", page.partition("## i. ")[2], re.M | re.S)[0]
+    if sequences:
+        miniature = mosei_miniature.build_sequences(tmp_path / "raw")
+        emoprep("features", miniature.folder, tmp_path / "features/mosei", check=True)
+    else:
+        (tmp_path / "features").mkdir()
+        (tmp_path / "features/mosei").symlink_to(mosei / "features")
+    emoprep("balance", tmp_path / "features/mosei", tmp_path / "weights/mosei", "--strategy", "weights", check=True)
+    done = subprocess.run([sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "recall" in done.stdout
 
 
 def test_mosei_videos_in_no_fold(mosei):
