@@ -94,7 +94,7 @@ def prepare_imblearn(x, y):
 def prepare_emoprep(x, y, compat=False):
     import numpy as np
 
-    from emoprep.interpolate import made_vectors
+    from emoprep.methods.interpolate import made_vectors
     from emoprep.strategies import smote
     problem = make_problem(x, y, compat)
     if compat:
@@ -112,7 +112,7 @@ def prepare_emoprep(x, y, compat=False):
 
 
 def prepare_stream(x, y):
-    from emoprep.interpolate import made_chunks
+    from emoprep.methods.interpolate import made_chunks
     from emoprep.strategies import smote
     problem = make_problem(x, y, compat=False)
 
@@ -128,7 +128,7 @@ def make_problem(x, y, compat):
     import numpy as np
 
     from emoprep.contracts import Modality, Problem
-    from emoprep.targets import decide_targets
+    from emoprep.methods.targets import decide_targets
     keys = tuple(f"u{row}" for row in range(len(y)))
     return Problem(keys, keys, y, tuple(COUNTS), decide_targets("auto", COUNTS, "over"), seed=0,
                    options={"imblearn_compat": compat},

@@ -121,7 +121,7 @@ class ProcessedModule(Protocol):
     """One format of processed sets: a loaded object → Processed.
 
     TITLE, LICENCE and CITATION are those of the features; the corpus has its own. `recognise` looks at the shape
-    of what was unpickled (`emoprep.pickles` admits arrays and plain containers only) and never raises; `read`
+    of what was unpickled (`emoprep.formats.pickles` admits arrays and plain containers only) and never raises; `read`
     raises CorpusError for what is not as the format says. `path` is only named.
     """
 

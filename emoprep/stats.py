@@ -12,8 +12,8 @@ from typing import Any
 from emoprep.corpora import open_corpus
 from emoprep.errors import UsageError
 from emoprep.labels import MULTI, LabelScheme, choose_scheme
+from emoprep.methods.skew import LabelSkew, measure, measure_labels
 from emoprep.protocols import assign_splits
-from emoprep.skew import LabelSkew, measure, measure_labels
 from emoprep.store.manifest import is_store, open_store
 
 __all__ = ["GROUPINGS", "Stats", "stats"]

@@ -35,7 +35,7 @@ class Row:
 
 
 def folds() -> dict:
-    return json.loads(resources.files("emoprep.corpora").joinpath("mosei_folds.json").read_text())
+    return json.loads(resources.files("emoprep.corpora").joinpath("mosei/folds.json").read_text())
 
 
 def random(*shape) -> np.ndarray:

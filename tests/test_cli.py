@@ -56,7 +56,7 @@ def test_stats_of_a_corpus_needs_no_numpy(demo_road):
      "--corpus: not known: expected iemocap or meld or mosei or table, got melt"),
     (("segment", "release.tar.gz", "out"), 5, "unpack it and give its folder"),
     (("stats", "nowhere"), 5, "IN is not there"),
-    (("features", "folder", "out"), 5, "this is no store"),
+    (("features", "folder", "out"), 5, "IN is no corpus that emoprep knows"),
     (("balance", "folder", "out", "--strategy", "weights"), 5, "IN is no corpus that emoprep knows"),
     (("balance", "folder", "out"), 2, "Missing option '--strategy'; see emoprep balance --help"),
     (("stats", "folder", "--frobnicate"), 2, "No such option: --frobnicate; see emoprep stats --help"),

@@ -20,12 +20,12 @@ import pytest
 import emoprep
 from emoprep import __main__ as program
 from emoprep import errors
-from emoprep.class_weights import NORMALIZATIONS, SCHEMES, class_weights
 from emoprep.contracts import modules
-from emoprep.nonfinite import POLICIES
+from emoprep.methods.class_weights import NORMALIZATIONS, SCHEMES, class_weights
+from emoprep.methods.nonfinite import POLICIES
+from emoprep.methods.targets import PRESETS, decide_targets
 from emoprep.store.folder import FACTS
 from emoprep.store.index import COLUMNS
-from emoprep.targets import PRESETS, decide_targets
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT))  # `docs` is no part of the package

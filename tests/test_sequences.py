@@ -218,7 +218,7 @@ def refusal(error, *args, **options):
 
 def test_no_features_at_all(tmp_path):
     write_csd(tmp_path, WORDS, {"a": ([[0, 1]], np.array([[b"well"]]))})
-    assert "there are no features for this corpus" in refusal(MissingInput, corpus(tmp_path, utterance("a", 0, 0, 1)))
+    assert "IN is a raw corpus, and has no features of its own" in refusal(MissingInput, corpus(tmp_path, utterance("a", 0, 0, 1)))
 
 
 def test_files_of_another_corpus(miniature):

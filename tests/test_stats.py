@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emoprep.errors import UsageError
-from emoprep.skew import measure
+from emoprep.methods.skew import measure
 from emoprep.stats import stats
 
 # imbalance.md §5.3, MELD's train split.

@@ -15,7 +15,7 @@ import numpy as np
 from emoprep.balance.plan import BalancePlan
 from emoprep.contracts import Modality
 from emoprep.errors import UsageError
-from emoprep.interpolate import made_features, unit_modalities
+from emoprep.methods.interpolate import made_features, unit_modalities
 from emoprep.repack import CopyTask, copy_shards, copy_tasks, place_samples
 from emoprep.store.card import card
 from emoprep.store.folder import CARD, INDEX, SKIPPED, Run, draft, start_run, take_over, write_bytes

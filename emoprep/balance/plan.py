@@ -11,13 +11,13 @@ import numpy as np
 
 from emoprep.balance.items import Items, place_items, plan_table
 from emoprep.balance.problem import Input, open_input
-from emoprep.class_weights import ClassWeights, class_weights, parse_scheme
 from emoprep.contracts import Decision, Modality, Problem, find
 from emoprep.errors import UsageError
-from emoprep.label_weights import LabelWeights, label_weights
 from emoprep.labels import MULTI, OUTSIDE, LabelScheme, choose_scheme
-from emoprep.nonfinite import check_policy, replace_nonfinite
-from emoprep.targets import decide_targets
+from emoprep.methods.class_weights import ClassWeights, class_weights, parse_scheme
+from emoprep.methods.label_weights import LabelWeights, label_weights
+from emoprep.methods.nonfinite import check_policy, replace_nonfinite
+from emoprep.methods.targets import decide_targets
 
 if TYPE_CHECKING:
     import pyarrow

@@ -286,7 +286,7 @@ def _list_clips(folder: Path, split: str, twins: str) -> tuple[dict[tuple[int, i
 
 def _choose_twin(below: str, pair: dict[bool, str], twins: str) -> _Clip:
     corrected = True in pair and (twins == "corrected" or False not in pair)
-    flags = (f"twin-{'corrected' if corrected else 'plain'}",) if len(pair) == 2 else ()
+    flags = ("twin-corrected" if corrected else "twin-plain",) if len(pair) == 2 else ()
     return _Clip(f"{below}/{pair[corrected]}", flags)
 
 

@@ -18,8 +18,8 @@ from typing import Any
 
 from emoprep.contracts import Corpus, modules
 from emoprep.errors import CorpusError, MissingInput
+from emoprep.formats.rows import ENDINGS, Rows, is_table, read_rows
 from emoprep.labels import LabelScheme
-from emoprep.rows import ENDINGS, Rows, is_table, read_rows
 from emoprep.store.index import COLUMNS
 from emoprep.utterance import SPLITS, Skip, Utterance, check_key
 

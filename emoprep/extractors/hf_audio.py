@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emoprep.checkpoint import open_encoder, open_part, read_json, transformer_settings
 from emoprep.contracts import check_pool
 from emoprep.errors import UsageError
-from emoprep.projection import keep_or_project
+from emoprep.formats.checkpoint import open_encoder, open_part, read_json, transformer_settings
+from emoprep.methods.projection import keep_or_project
 
 if TYPE_CHECKING:
     from emoprep.contracts import Fitted

@@ -9,10 +9,10 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from emoprep.checkpoint import open_encoder, open_part, transformer_settings
 from emoprep.contracts import check_pool
 from emoprep.errors import MissingInput, UsageError
-from emoprep.projection import keep_or_project
+from emoprep.formats.checkpoint import open_encoder, open_part, transformer_settings
+from emoprep.methods.projection import keep_or_project
 
 if TYPE_CHECKING:
     import numpy as np

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emoprep.contracts import check_pool
-from emoprep.projection import fit_projection, one_blas_thread
+from emoprep.methods.projection import fit_projection, one_blas_thread
 
 if TYPE_CHECKING:
     from emoprep.contracts import Fitted

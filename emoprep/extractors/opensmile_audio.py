@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emoprep.checkpoint import need_packages
 from emoprep.contracts import check_pool
 from emoprep.errors import UsageError
-from emoprep.projection import keep_or_project
+from emoprep.formats.checkpoint import need_packages
+from emoprep.methods.projection import keep_or_project
 
 if TYPE_CHECKING:
     from emoprep.contracts import Fitted

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emoprep.contracts import check_pool
-from emoprep.projection import fit_projection
+from emoprep.methods.projection import fit_projection
 
 if TYPE_CHECKING:
     from emoprep.contracts import Fitted

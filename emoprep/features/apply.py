@@ -11,13 +11,13 @@ import numpy as np
 
 from emoprep import engine
 from emoprep.contracts import Modality, modules
-from emoprep.embeddings import read_embeddings
 from emoprep.errors import EmoprepError, UsageError
 from emoprep.features.describe import Descriptors, describe_shard, describe_tasks
 from emoprep.features.plan import Choice, FeaturesPlan
 from emoprep.features.write import FeaturesResult, earlier_result, of_split, seal, write_tables
-from emoprep.nonfinite import replace_nonfinite, train_medians
-from emoprep.projection import one_blas_thread
+from emoprep.formats.embeddings import read_embeddings
+from emoprep.methods.nonfinite import replace_nonfinite, train_medians
+from emoprep.methods.projection import one_blas_thread
 from emoprep.store.folder import SKIPPED, Run, refuse_same, start_run, take_over
 from emoprep.store.manifest import versions
 from emoprep.store.tables import GROUP_ROWS

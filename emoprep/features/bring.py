@@ -19,7 +19,7 @@ import numpy as np
 from emoprep.contracts import Modality, Processed, modules
 from emoprep.features.medians import streamed_medians
 from emoprep.features.write import FeaturesResult, earlier_result, seal, write_tables
-from emoprep.nonfinite import check_policy, replace_nonfinite
+from emoprep.methods.nonfinite import check_policy, replace_nonfinite
 from emoprep.processed import open_processed
 from emoprep.store.folder import start_run
 from emoprep.store.index import index_row, schema

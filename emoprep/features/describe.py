@@ -41,7 +41,7 @@ class DescribeTask:
 
 def describe_shard(task: DescribeTask) -> dict[str, Any]:
     """Describe all samples of a shard and keep the descriptors as a piece. Runs in a worker."""
-    from emoprep.projection import one_blas_thread
+    from emoprep.methods.projection import one_blas_thread
 
     descriptors: dict[str, list[tuple[str, np.ndarray]]] = {choice.modality: [] for choice in task.choices}
     extractors = [(choice, modules("extractors")[f"{choice.modality}/{choice.extractor}"]) for choice in task.choices]

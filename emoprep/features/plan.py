@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emoprep.contracts import find_extractor, modules
-from emoprep.embeddings import read_embeddings
 from emoprep.errors import MissingInput, UsageError
-from emoprep.nonfinite import check_policy
+from emoprep.formats.embeddings import read_embeddings
+from emoprep.methods.nonfinite import check_policy
 from emoprep.protocols import assign_splits
 from emoprep.store.index import COLUMNS, with_column
 from emoprep.store.manifest import Store, is_store, open_store

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from emoprep import csd
-from emoprep.align import in_time_order, overlapping, span_means, steady_rate, within
 from emoprep.contracts import Corpus, Processed
 from emoprep.corpora import annotation_digests, open_corpus
 from emoprep.errors import CorpusError, MissingInput, UsageError
 from emoprep.features.bring import BringPlan, make_plan
+from emoprep.formats import csd
+from emoprep.methods.align import in_time_order, overlapping, span_means, steady_rate, within
 from emoprep.utterance import Utterance
 
 __all__ = ["ALIGNMENTS", "find_sequences", "plan_sequences", "read_sequences"]
@@ -102,10 +102,10 @@ def read_sequences(corpus: Corpus, *, align: str | None = None) -> Processed:
             notes += _note_videos(tracks[name], videos)
     tracks = {name: track for name, track in tracks.items() if track.videos}
     if not tracks.keys() & _FILES.keys() or (align == "words" and reference not in tracks):
-        raise MissingInput("there are no features for this corpus", where=str(corpus.root),
-                           expected=" or ".join(name for _, name in _FILES.values()),
+        raise MissingInput("IN is a raw corpus, and has no features of its own", where=str(corpus.root),
+                           expected="a store of shards, or " + ", ".join(name for _, name in _FILES.values()),
                            got="; ".join(notes) or "none of them",
-                           remedy="put the .csd files into this folder, or cut its media with `emoprep segment`")
+                           remedy="cut its media with `emoprep segment` and give that store")
     utterances = tuple(map(_with_text, corpus.utterances))
     if told := sum(one is not other for one, other in zip(utterances, corpus.utterances, strict=True)):
         notes.append(f"utterances whose text is that of {_WORDS}: {told:,}")

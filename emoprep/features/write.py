@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emoprep.contracts import Modality
-from emoprep.projection import Scaler
+from emoprep.methods.projection import Scaler
 from emoprep.store.card import card
 from emoprep.store.folder import CARD, INDEX, Run, draft, write_bytes
 from emoprep.store.index import with_column

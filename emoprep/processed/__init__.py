@@ -6,11 +6,9 @@ This file holds what they share: finding the format, and the segments of a set t
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from importlib import resources
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -33,7 +31,7 @@ def open_processed(path: Path) -> tuple[ModuleType, Processed]:
     Raises MissingInput where there is no file, and CorpusError where it is no pickle of data, in no format that
     emoprep knows, or not as its format says.
     """
-    from emoprep.pickles import load
+    from emoprep.formats.pickles import load
 
     loaded = load(path)
     found = [module for module in modules("processed").values() if module.recognise(loaded)]
@@ -176,7 +174,7 @@ def sequences(part: Mapping[str, Any], field: str, count: int, where: str) -> An
 def unpadded(corpus: Corpus, segments: Sequence[Segment], arrays: Mapping[str, Sequence[Any]], path: Path,
              extractor: str, tokens: Mapping[str, Sequence[Any]] = {}) -> Processed:
     """Return a set whose padded features have become sequences; `arrays` has an array [N, L, d] a part."""
-    from emoprep.padding import unpad
+    from emoprep.methods.padding import unpad
 
     for name, (first, *rest) in arrays.items():
         if any(array.shape[1:] != first.shape[1:] for array in rest):
@@ -193,5 +191,4 @@ def unpadded(corpus: Corpus, segments: Sequence[Segment], arrays: Mapping[str, S
 
 
 def _mosei_videos() -> frozenset[str]:
-    folds = json.loads(resources.files("emoprep.corpora").joinpath("mosei_folds.json").read_text(encoding="utf-8"))
-    return frozenset(video for split in SPLITS for video in folds[split])
+    return frozenset(modules("corpora")["mosei"].standard_folds())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from emoprep.balance import BalanceResult
 from emoprep.labels import MULTI
+from emoprep.methods.skew import measure
 from emoprep.report.terminal import Terminal, compact, table
-from emoprep.skew import measure
 
 
 def show(terminal: Terminal, result: BalanceResult) -> None:

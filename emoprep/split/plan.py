@@ -12,9 +12,9 @@ import numpy as np
 
 from emoprep.errors import UsageError
 from emoprep.labels import MULTI, OUTSIDE, LabelScheme, choose_scheme
+from emoprep.methods.stratify import connected_groups, stratify
 from emoprep.protocols import AS_IT_IS, assign_splits
 from emoprep.split.source import Source, open_source
-from emoprep.stratify import connected_groups, stratify
 from emoprep.utterance import SPLITS
 
 __all__ = ["SplitPlan", "percent", "plan_split"]

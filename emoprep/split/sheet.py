@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from emoprep.corpora.table import column_name, row_keys
 from emoprep.errors import UsageError
-from emoprep.rows import separator_of
+from emoprep.formats.rows import separator_of
 from emoprep.split.plan import SplitPlan
 from emoprep.store.folder import disk_error
 

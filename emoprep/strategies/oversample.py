@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from emoprep.contracts import Decision, Problem
-from emoprep.targets import class_gaps
+from emoprep.methods.targets import class_gaps
 from emoprep.utterance import child_seed
 
 NAME = "oversample"

@@ -2,7 +2,7 @@
 
 One pair of parents and one λ ~ U(0, 1) for each new utterance, applied to all its modalities: interpolating
 each modality on its own would pair one utterance's words with another's voice. Neighbours are found in a
-space where every modality counts the same (`emoprep.neighbors`). A class has its own random numbers, so that
+space where every modality counts the same (`emoprep.methods.neighbors`). A class has its own random numbers, so that
 another class's target changes nothing here.
 
 With `imblearn_compat` the parents and λ are, bit for bit, those that `imblearn.over_sampling.SMOTE` draws on
@@ -15,8 +15,8 @@ import numpy as np
 
 from emoprep.contracts import Decision, Problem
 from emoprep.errors import UsageError
-from emoprep.neighbors import NeighborSpace, class_neighbors, neighbor_space, require_finite
-from emoprep.targets import class_gaps
+from emoprep.methods.neighbors import NeighborSpace, class_neighbors, neighbor_space, require_finite
+from emoprep.methods.targets import class_gaps
 from emoprep.utterance import child_seed
 
 NAME = "smote"
@@ -25,7 +25,7 @@ NEEDS = "features"
 DIRECTION = "over"
 TASKS = ("single-label",)
 MAKES = "vectors"
-# `renorm` is carried out where the vectors are made: see `emoprep.interpolate`.
+# `renorm` is carried out where the vectors are made: see `emoprep.methods.interpolate`.
 OPTIONS = {"k_neighbors": 5, "imblearn_compat": False, "renorm": "off"}
 
 

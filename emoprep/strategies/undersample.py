@@ -10,7 +10,7 @@ import numpy as np
 
 from emoprep.contracts import Decision, Problem
 from emoprep.errors import UsageError
-from emoprep.targets import class_gaps
+from emoprep.methods.targets import class_gaps
 from emoprep.utterance import child_seed
 
 NAME = "undersample"

@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 from table_miniature import FPS, HEADER, build_miniature
 
-from emoprep import rows as rows_room
 from emoprep.corpora import open_corpus, recognise
 from emoprep.corpora.table import parse_seconds
 from emoprep.errors import CorpusError, MissingInput
 from emoprep.films import loudest_hz, read_colour, read_number
+from emoprep.formats import rows as rows_room
 from emoprep.media.decode import make_recipe
 from emoprep.segment import plan_segment, segment
 from emoprep.store.index import COLUMNS

@@ -20,7 +20,7 @@ from emoprep.errors import CorpusError, MissingInput, UsageError
 from emoprep.features import bring, is_pickle, plan_bring
 from emoprep.features.bring import GROUP_BYTES, make_plan
 from emoprep.features.medians import streamed_medians
-from emoprep.nonfinite import train_medians
+from emoprep.methods.nonfinite import train_medians
 from emoprep.stats import stats
 from emoprep.store.manifest import open_store
 from emoprep.store.tables import read_table

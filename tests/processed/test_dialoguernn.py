@@ -8,7 +8,7 @@ from processed_miniatures import cosmic, dialoguernn_iemocap, dialoguernn_meld, 
 
 from emoprep.errors import CorpusError
 from emoprep.features import bring, plan_bring
-from emoprep.pickles import load
+from emoprep.formats.pickles import load
 from emoprep.processed import open_processed
 from emoprep.split import plan_split, split
 from emoprep.stats import stats

@@ -7,7 +7,7 @@ from processed_miniatures import DIMS, dump, mmsa
 
 from emoprep.errors import CorpusError
 from emoprep.features import bring, plan_bring
-from emoprep.pickles import load
+from emoprep.formats.pickles import load
 from emoprep.processed import open_processed
 from emoprep.stats import stats
 

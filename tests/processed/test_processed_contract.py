@@ -19,7 +19,7 @@ import emoprep.processed
 from emoprep.contracts import Corpus, Processed, modules
 from emoprep.errors import CorpusError
 from emoprep.features import bring, plan_bring
-from emoprep.pickles import load
+from emoprep.formats.pickles import load
 from emoprep.processed import open_processed
 from emoprep.store.index import COLUMNS
 from emoprep.store.manifest import open_store

@@ -8,7 +8,7 @@ import pytest
 
 from emoprep.contracts import Modality, Problem, modules
 from emoprep.errors import UsageError
-from emoprep.targets import decide_targets
+from emoprep.methods.targets import decide_targets
 
 STRATEGIES = modules("strategies")
 SAMPLING = [name for name, module in STRATEGIES.items() if module.DIRECTION != "none"]

@@ -7,7 +7,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from emoprep.contracts import Modality, Problem
 from emoprep.errors import EmoprepError, UsageError
-from emoprep.interpolate import made_features, made_vectors
+from emoprep.methods.interpolate import made_features, made_vectors
 from emoprep.strategies import smote
 
 LABELS = ("neutral", "surprise", "fear", "sadness")

@@ -8,7 +8,7 @@ from imblearn.utils import check_sampling_strategy
 
 from emoprep.contracts import Problem
 from emoprep.errors import UsageError
-from emoprep.targets import check_targets, class_gaps, decide_targets
+from emoprep.methods.targets import check_targets, class_gaps, decide_targets
 
 MELD = {"neutral": 4710, "surprise": 1205, "fear": 268, "sadness": 683, "joy": 1743, "disgust": 271,
         "anger": 1109}

@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
 from emoprep.errors import UsageError
-from emoprep.stratify import GAP, connected_groups, stratify
+from emoprep.methods.stratify import GAP, connected_groups, stratify
 
 SHARES = {"train": 0.7, "dev": 0.1, "test": 0.2}
 MELD = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from imblearn.over_sampling import SMOTE
 
-from emoprep import interpolate
 from emoprep.contracts import Decision, Modality
 from emoprep.errors import EmoprepError, UsageError
-from emoprep.interpolate import blend, made_chunks, made_features, made_vectors, resample, unit_modalities
+from emoprep.methods import interpolate
+from emoprep.methods.interpolate import blend, made_chunks, made_features, made_vectors, resample, unit_modalities
 
 
 def vectors(values, present=None):

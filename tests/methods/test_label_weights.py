@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from emoprep.errors import EmoprepError, UsageError
-from emoprep.label_weights import label_weights
+from emoprep.methods.label_weights import label_weights
 
 LABELS = ("happy", "sad", "anger", "surprise", "disgust", "fear")
 # The standard train fold of CMU-MOSEI: 16,327 segments.

@@ -14,10 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from emoprep.contracts import Corpus, Option
-from emoprep.csd import open_csd
-from emoprep.errors import CorpusError, MissingInput
-from emoprep.labels import LabelScheme
-from emoprep.mosei_segments import (
+from emoprep.corpora.mosei.segments import (
     SCALES,
     VIDEO,
     Line,
@@ -30,6 +27,9 @@ from emoprep.mosei_segments import (
     parse_ratings,
     parse_transcript,
 )
+from emoprep.errors import CorpusError, MissingInput
+from emoprep.formats.csd import open_csd
+from emoprep.labels import LabelScheme
 from emoprep.utterance import SPLITS, Skip, Utterance
 
 NAME = "mosei"
@@ -100,7 +100,7 @@ def read(source: Path, options: dict[str, str]) -> Corpus:
         segments = join_by_time(_read_labels(root, labels, told), lines, ratings, told.count) if labels else \
             join_by_number(ratings, lines, told.count)
         words, media = _read_words(root, segments, told), _list_media(root)
-    folds = _read_folds()
+    folds = standard_folds()
     utterances, skips, bare = _in_order(segments, folds, words, media, no_fold)
     videos = {segment.video for segment in segments}
     _tell_folds(folds, videos, told)
@@ -233,7 +233,7 @@ def _read_words(root: Path, segments: list[Segment], told: _Told) -> dict[str, t
         return {}
     import numpy as np
 
-    from emoprep.align import within
+    from emoprep.methods.align import within
 
     where, of_video, words = path.relative_to(root).as_posix(), {}, {}
     told.files.append(where)
@@ -290,9 +290,9 @@ def _list_media(root: Path) -> _Media:
 
 # ------------------------------------------------------------------------------------------------- folds
 
-def _read_folds() -> dict[str, str]:
+def standard_folds() -> dict[str, str]:
     """Return the split of each video of the standard folds; their valid is our dev."""
-    folds = json.loads(Path(__file__).with_name("mosei_folds.json").read_text(encoding="utf-8"))
+    folds = json.loads(Path(__file__).with_name("folds.json").read_text(encoding="utf-8"))
     return {video: split for split in SPLITS for video in folds[split]}
 
 

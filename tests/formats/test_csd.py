@@ -14,8 +14,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mosei_miniature import build_sequences, write_csd
 
-from emoprep.csd import open_csd
 from emoprep.errors import CorpusError, EmoprepError, MissingInput
+from emoprep.formats.csd import open_csd
 
 TIMES = [[0.0, 0.5], [0.5, 1.25], [1.0, 2.0]]
 VALUES = np.array([[1.5, -np.inf], [np.nan, 0.1], [3.0, 4.0]], np.float32)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from emoprep.errors import CorpusError, MissingInput
-from emoprep.pickles.reader import Reader
+from emoprep.formats.pickles.reader import Reader
 
 __all__ = ["load"]
 

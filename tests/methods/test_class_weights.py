@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 
-from emoprep.class_weights import class_weights, parse_scheme
 from emoprep.errors import EmoprepError, UsageError
+from emoprep.methods.class_weights import class_weights, parse_scheme
 
 MELD = {"neutral": 4710, "surprise": 1205, "fear": 268, "sadness": 683, "joy": 1743, "disgust": 271,
         "anger": 1109}

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from emoprep.contracts import Corpus, Option
+from emoprep.corpora.iemocap.text import Spoken, Turn, parse_alignment, parse_evaluation, parse_transcription
 from emoprep.errors import MissingInput, UsageError
-from emoprep.iemocap_text import Spoken, Turn, parse_alignment, parse_evaluation, parse_transcription
 from emoprep.labels import LabelScheme
 from emoprep.utterance import Skip, Utterance
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emoprep.align import EPSILON, in_time_order, overlapping, span_means, steady_rate, within
+from emoprep.methods.align import EPSILON, in_time_order, overlapping, span_means, steady_rate, within
 
 HUNDRED_HZ = np.stack([np.arange(6) / 100, np.arange(1, 7) / 100], axis=1)
 NUMBERS = np.array([[1, 10], [2, 20], [3, 30], [4, 40], [5, 50], [6, 60]], np.float32)

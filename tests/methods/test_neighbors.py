@@ -10,10 +10,10 @@ from hypothesis.extra import numpy as npst
 from sklearn.metrics.pairwise import nan_euclidean_distances
 from sklearn.neighbors import NearestNeighbors
 
-from emoprep import neighbors
 from emoprep.contracts import Modality
 from emoprep.errors import EmoprepError
-from emoprep.neighbors import class_neighbors, nearest_rows, neighbor_space, pooled_steps, require_finite
+from emoprep.methods import neighbors
+from emoprep.methods.neighbors import class_neighbors, nearest_rows, neighbor_space, pooled_steps, require_finite
 
 
 def vectors(values, present=None):

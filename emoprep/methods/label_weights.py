@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from emoprep.class_weights import parse_scheme
 from emoprep.errors import EmoprepError, UsageError
+from emoprep.methods.class_weights import parse_scheme
 
 __all__ = ["LabelWeights", "label_weights"]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emoprep.skew import measure_labels
+from emoprep.methods.skew import measure_labels
 
 LABELS = ("happy", "sad", "anger", "surprise", "disgust", "fear")
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emoprep.errors import EmoprepError
-from emoprep.projection import Unprojected, fit_projection, keep_or_project, scaler
+from emoprep.methods.projection import Unprojected, fit_projection, keep_or_project, scaler
 
 
 def table(rows=300, columns=12, seed=0):
@@ -95,7 +95,7 @@ def test_signs_are_fixed_and_a_fit_survives_pickling():
 def test_bytes_do_not_depend_on_the_number_of_threads():
     program = (
         "import hashlib, numpy as np\n"
-        "from emoprep.projection import fit_projection\n"
+        "from emoprep.methods.projection import fit_projection\n"
         "data = np.random.default_rng(0).standard_normal((700, 300)).astype(np.float32)\n"
         "fitted = fit_projection(lambda: iter(data), 200)\n"
         "out = [fitted.weights, fitted.transform(data), fitted.transform(data[0])]\n"

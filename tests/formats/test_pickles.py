@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emoprep.errors import CorpusError, EmoprepError, MissingInput
-from emoprep.pickles import load
+from emoprep.formats.pickles import load
 
 PLAIN = {
     "numbers": [0, 1, 255, 65_536, -5, 2**40, -(2**70), 2.5, float("inf"), True, False, None],
@@ -334,7 +334,7 @@ def test_any_plain_data(tmp_path_factory, value, protocol):
 
 def test_nothing_is_imported_for_a_pickle(tmp_path):
     put(tmp_path, b"\x80\x02cantigravity\nx\n.")
-    done = subprocess.run([sys.executable, "-c", "import sys, pathlib; from emoprep.pickles import load\n"
+    done = subprocess.run([sys.executable, "-c", "import sys, pathlib; from emoprep.formats.pickles import load\n"
                            f"try: load(pathlib.Path({str(tmp_path / 'x.pkl')!r}))\nexcept Exception as e: print(e)\n"
                            "print('antigravity' in sys.modules)"], capture_output=True, text=True, check=True)
     assert "got antigravity.x" in done.stdout

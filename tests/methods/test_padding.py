@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emoprep.errors import CorpusError
-from emoprep.padding import content_spans, live_steps, padded_side, unpad
+from emoprep.methods.padding import content_spans, live_steps, padded_side, unpad
 
 
 def lives(*rows):

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from emoprep.errors import CorpusError
-from emoprep.pickles.stand_ins import ATOMS, NAMES, ArrayToBe, DtypeToBe, Named, array_of, ordered_dtype
-from emoprep.pickles.weight import LARGEST, weigh
+from emoprep.formats.pickles.stand_ins import ATOMS, NAMES, ArrayToBe, DtypeToBe, Named, array_of, ordered_dtype
+from emoprep.formats.pickles.weight import LARGEST, weigh
 
 __all__ = ["Reader"]
 
