@@ -35,6 +35,11 @@ OUTSIDE = -100
 
 SINGLE, MULTI = "single-label", "multi-label"
 
+_NUMBERS = ("int32", "float64")
+
+
+_KEYS = {"name", "task", "labels", "column", "mapping", "intervals", "columns", "above"}
+
 
 class Interval(NamedTuple):
     """Numbers from `low` to `high`; each end belongs to it or not.
@@ -100,6 +105,8 @@ class LabelScheme:
             if set(self.columns) != set(self.labels) or self.column or self.mapping or self.intervals:
                 raise UsageError("a multi-label scheme names one column for each label, and nothing else", where=where,
                                  expected=", ".join(self.labels), got=", ".join(self.columns))
+            if math.isnan(self.above):
+                raise UsageError("this threshold is no number", where=where, expected="above = 0.5", got="nan")
             return
         if not self.column or bool(self.mapping) == bool(self.intervals):
             raise UsageError("a scheme has a column, and either a mapping or intervals", where=where,
@@ -203,6 +210,10 @@ class LabelScheme:
             column = data.get("column")
             scheme = cls(name, None if column is None else str(column), tuple(str(label) for label in data["labels"]),
                          table("mapping"), table("intervals"), table("columns"), float(data.get("above", 0)))
+            # A misspelt `above` would leave its default standing, and all labels wrong.
+            if unknown := sorted(set(data) - _KEYS):
+                raise UsageError("a label scheme has no such entry", where=where or f"scheme {name}",
+                                 expected=", ".join(sorted(_KEYS)), got=", ".join(unknown))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise UsageError("this label scheme is incomplete", where=where or f"scheme {name}",
                              expected="labels = [...], and column with [mapping] or [intervals], or [columns]",
@@ -225,10 +236,11 @@ def read_scheme(path: Path) -> LabelScheme:
     return LabelScheme.from_json(str(data.get("name", path.stem)), data, where=str(path))
 
 
-def choose_scheme(name: str | None, schemes: Mapping[str, LabelScheme], columns: Iterable[str]) -> LabelScheme:
+def choose_scheme(name: str | None, schemes: Mapping[str, LabelScheme], columns: Mapping[str, str]) -> LabelScheme:
     """Return the scheme that `--labels NAME` asks for: the first one unless named, or a TOML file's.
 
-    `columns` are the annotation columns at hand; a scheme over another column is refused.
+    `columns` are the annotation columns at hand with their types; a scheme over another column, over lists, or over
+    text where it needs numbers, is refused.
     """
     if name is None:
         if not schemes:
@@ -241,11 +253,15 @@ def choose_scheme(name: str | None, schemes: Mapping[str, LabelScheme], columns:
     if not name.endswith(".toml"):
         raise UsageError("this label scheme is not known", where="--labels",
                          expected=" or ".join([*schemes, "a .toml file"]), got=name)
-    scheme, columns = read_scheme(Path(name)), list(columns)
+    scheme, numbers = read_scheme(Path(name)), [column for column, kind in columns.items() if kind in _NUMBERS]
+    columns = [column for column, kind in columns.items() if kind != "strings"]
     if scheme.name in schemes or not re.fullmatch(r"[A-Za-z0-9_-]+", scheme.name):
         raise UsageError("a scheme of one's own needs a name of its own", where=name, got=scheme.name,
                          expected=f"letters, digits, '_' and '-', and none of {', '.join(schemes)}")
     if missing := [column for column in scheme.reads if column not in columns]:
         raise UsageError("the scheme reads a column that the corpus does not have", where=name,
                          expected=", ".join(columns), got=", ".join(missing))
+    if not scheme.mapping and (texts := [column for column in scheme.reads if column not in numbers]):
+        raise UsageError("the scheme needs numbers, and this column holds text", where=name,
+                         expected=", ".join(numbers) or "a column of numbers", got=", ".join(texts))
     return scheme

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 from emoprep.contracts import Assign, modules
 from emoprep.errors import UsageError
+from emoprep.utterance import SPLITS
 
-__all__ = ["assign_splits", "find_protocol", "protocol_names"]
+__all__ = ["assign_splits", "find_protocol", "protocol_names", "protocol_notes"]
 
 AS_IT_IS = "none"
 
@@ -68,7 +69,22 @@ def assign_splits(splits: Sequence[str | None], dialogues: Sequence[str], *, cor
     names = protocol_names(corpus)
     if protocol is None and not names:
         return splits, None
-    chosen = protocol or names[0]
+    chosen = names[0] if protocol is None else protocol
     assign, argument = find_protocol(corpus, chosen)
     of_dialogue = assign(argument, list(dict.fromkeys(dialogues)))
     return [of_dialogue.get(dialogue) for dialogue in dialogues], chosen
+
+
+def protocol_notes(corpus: str, protocol: str | None, splits: Sequence[str | None]) -> list[str]:
+    """Tell which protocol split the rows, and which split it left empty because its part of the corpus is not there.
+
+    >>> protocol_notes("iemocap", "loso:3", ["train", "dev"])
+    ['iemocap has no official split: --protocol loso:3', '--protocol loso:3: no row is test']
+    """
+    if protocol is None:
+        return []
+    if protocol == "all-is-train":
+        return [f"{corpus}: all rows are train"]
+    empty = [split for split in SPLITS if split not in splits]
+    return [f"{corpus} has no official split: --protocol {protocol}",
+            *(f"--protocol {protocol}: no row is {split}" for split in empty)]

@@ -13,7 +13,7 @@ from emoprep.corpora import open_corpus
 from emoprep.errors import UsageError
 from emoprep.labels import MULTI, LabelScheme, choose_scheme
 from emoprep.methods.skew import LabelSkew, measure, measure_labels
-from emoprep.protocols import assign_splits
+from emoprep.protocols import assign_splits, protocol_notes
 from emoprep.store.manifest import is_store, open_store
 
 __all__ = ["GROUPINGS", "Stats", "stats"]
@@ -72,7 +72,7 @@ def stats(source: Path, *, labels: str | None = None, by: str = "split", corpus:
                                  protocol=protocol)
     if used is not None:
         rows = [replace(row, split=split) for row, split in zip(rows, splits, strict=True)]
-        notes = [*notes, f"{name} has no official split: --protocol {used}"]
+        notes = [*notes, *protocol_notes(name, used, splits)]
     unsplit = "none" if any(splits) else "all"
     groups = {} if by == "split" else _grouped(rows, "by")
     return Stats(name, scheme, {split or unsplit: _group(members, scheme)

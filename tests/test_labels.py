@@ -86,12 +86,12 @@ def test_the_three_forms_as_toml(tmp_path):
     assert read_scheme(path).encode(scores(2.5, 1)) == [OUTSIDE, 0]
     with pytest.raises(UsageError, match="reads a column that the corpus does not have.*expected joy, got tears"):
         path.write_text('labels = ["sad", "glad"]\n[columns]\nsad = "tears"\nglad = "joy"\n')
-        choose_scheme(str(path), {}, ["joy"])
+        choose_scheme(str(path), {}, {"joy": "float64"})
 
 
 def test_no_scheme_at_all():
     with pytest.raises(UsageError, match="there is no label scheme here.*--labels FILE.toml"):
-        choose_scheme(None, {}, ["file"])
+        choose_scheme(None, {}, {"file": "string"})
 
 
 def test_a_scheme_that_no_row_is_in_is_told():
@@ -99,3 +99,16 @@ def test_a_scheme_that_no_row_is_in_is_told():
         BOTH.check_values([{"joy": None, "tears": 1.0}])
     assert BOTH.check_values([{"joy": 0.0, "tears": 0.0}]) == ()
     assert NEAREST.check_values(scores(1, 5)) == ()
+
+
+def test_lists_and_text_where_numbers_are_needed(tmp_path):
+    columns = {"votes": "strings", "emotion": "string", "joy": "float64"}
+    path = tmp_path / "mine.toml"
+    for text, message in (('column = "votes"\nlabels = ["a"]\n[mapping]\nx = "a"\n', "does not have.*got votes"),
+                          ('labels = ["a"]\n[columns]\na = "emotion"\n', "needs numbers.*expected joy, got emotion"),
+                          ('column = "emotion"\nlabels = ["a"]\n[intervals]\na = "[0, 1]"\n', "needs numbers"),
+                          ('labels = ["a"]\nabvoe = 2\n[columns]\na = "joy"\n', "no such entry.*got abvoe"),
+                          ('labels = ["a"]\nabove = nan\n[columns]\na = "joy"\n', "this threshold is no number")):
+        path.write_text(text)
+        with pytest.raises(UsageError, match=message):
+            choose_scheme(str(path), {}, columns)

@@ -18,6 +18,7 @@ from emoprep.methods.class_weights import ClassWeights, class_weights, parse_sch
 from emoprep.methods.label_weights import LabelWeights, label_weights
 from emoprep.methods.nonfinite import check_policy, replace_nonfinite
 from emoprep.methods.targets import decide_targets
+from emoprep.protocols import protocol_notes
 
 if TYPE_CHECKING:
     import pyarrow
@@ -142,7 +143,8 @@ def plan_balance(source: Path | Input, *, strategy: str, labels: str | None = No
         opened, strategy, module.MAKES, label_scheme, facts, _whole(before), _whole(targets), _whole(after),
         _weights(label_scheme, _whole(after), weighed, scheme, normalize=normalize, max_ratio=max_ratio), seed,
         str(given.get("renorm", "off")), train.keys, decision, items, train.features, train.seconds,
-        (*train.notes, *notes), train.imputed)
+        (*protocol_notes(opened.manifest.corpus, opened.protocol, opened.index.column("split").to_pylist()),
+         *train.notes, *notes), train.imputed)
 
 
 @dataclass(frozen=True)

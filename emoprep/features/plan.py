@@ -12,7 +12,7 @@ from emoprep.contracts import find_extractor, modules
 from emoprep.errors import MissingInput, UsageError
 from emoprep.formats.embeddings import read_embeddings
 from emoprep.methods.nonfinite import check_policy
-from emoprep.protocols import assign_splits
+from emoprep.protocols import assign_splits, protocol_notes
 from emoprep.store.index import COLUMNS, with_column
 from emoprep.store.manifest import Store, is_store, open_store
 from emoprep.store.tables import TRANSCRIPT
@@ -108,6 +108,7 @@ def plan_features(source: Path, *, extractors: Mapping[str, str | None] | None =
     if not choices:
         raise UsageError("no modality is left to take features from", where=str(source))
     splits, used = _splits(store, protocol, all_is_train)
+    notes += protocol_notes(store.manifest.corpus, used, splits)
     facts = {"command": "features",
              "settings": {"corpus": store.manifest.corpus, "seed": seed, "nonfinite": nonfinite, "protocol": used,
                           **{choice.modality: choice.to_json() for choice in choices}},

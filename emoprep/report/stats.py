@@ -98,7 +98,7 @@ def _write_csv(stats: Stats) -> None:
                      "imbalance_ratio", "evenness", "effective_classes"])
     for name, group in (stats.splits if stats.groups is None else stats.groups).items():
         for label in stats.scheme.labels:
-            writer.writerow([_cell(name), label, group["counts"][label], group["shares"][label],
+            writer.writerow([_cell(name), _cell(label), group["counts"][label], group["shares"][label],
                              _blank(group["ratios"][label]), group["lacks"][label],
                              group["seconds_by_class"][label]["total"],
                              *(_blank(group[measure]) for measure in
@@ -110,5 +110,5 @@ def _blank(value):
 
 
 def _cell(text: str) -> str:
-    """Keep a spreadsheet from running a speaker's name as a formula."""
+    """Keep a spreadsheet from running a speaker's or a class's name as a formula."""
     return "'" + text if text[:1] in "=+-@\t" else text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,7 @@ def _seal(plan: SegmentPlan, run: Run, notes: Iterable[dict], allowed: float, ma
     lines = (json.dumps({"key": skip.key, "reason": skip.reason, "detail": skip.detail}, ensure_ascii=False) + "\n"
              for skip in skips)
     write_bytes(run.out / SKIPPED, "".join(lines).encode())
-    manifest = _manifest(plan, skips, shards, len(rows))
+    manifest = _manifest(plan, skips, shards, rows.values())
     write_bytes(run.out / CARD, card(manifest))
     run.seal(manifest.to_bytes())
     return _result_of(manifest, run.out, plan, fresh=True, skips=tuple(skips))
@@ -131,7 +131,7 @@ def _check_skips(skips: list[Skip], plan: SegmentPlan, allowed: float, max_skipp
             remedy="shards are kept, no manifest was written; mend IN or run again with a larger --max-skipped")
 
 
-def _manifest(plan: SegmentPlan, skips: list[Skip], shards: list[dict], written: int) -> Manifest:
+def _manifest(plan: SegmentPlan, skips: list[Skip], shards: list[dict], rows: Collection[dict]) -> Manifest:
     module, recipe = plan.module, plan.recipe
     how = {
         "video": {"fps": float(recipe.fps), "size": recipe.size, "fit": recipe.fit, "decoder": recipe.decoder},
@@ -142,10 +142,10 @@ def _manifest(plan: SegmentPlan, skips: list[Skip], shards: list[dict], written:
     packages = ("av", "numpy", "pillow", "pyarrow", "soundfile", "webdataset")
     return Manifest(
         corpus=module.NAME, title=module.TITLE, kind="shards", facts=plan.facts, counts=dict(counts),
-        written=written, modalities={name: how[name] for name in plan.modalities},
+        written=len(rows), modalities={name: how[name] for name in plan.modalities},
         schemes={scheme.name: scheme for scheme in plan.corpus.schemes}, annotation=plan.corpus.annotation,
         shards=shards, skipped=dict(Counter(skip.reason for skip in skips)), citation=module.CITATION,
-        licence=module.LICENCE, versions=versions(*packages), notes=_notes(plan.corpus))
+        licence=module.LICENCE, versions=versions(*packages), notes=[*_notes(plan.corpus), *_lost(rows)])
 
 
 def _notes(corpus: Corpus) -> list[str]:
@@ -157,6 +157,20 @@ def _notes(corpus: Corpus) -> list[str]:
         more = f" and {len(corpus.unused_clips) - 10} more" if len(corpus.unused_clips) > 10 else ""
         notes.append(f"clips without a row in the annotation: {len(corpus.unused_clips)} ({names}{more})")
     return notes
+
+
+LOSSES = ("film-undecodable", "sound-undecodable", "beyond-the-film", "beyond-the-sound", "damaged", "no-picture",
+          "no-sound")
+"""Flags of utterances that lack what others have: a half-copied disk must not look like success."""
+
+
+def _lost(rows: Collection[dict]) -> list[str]:
+    """Tell how many samples lack pictures or sound, by the first flag that says why."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if flag := next((flag for flag in LOSSES if flag in row["flags"]), None):
+            found.setdefault(flag, []).append(row["key"])
+    return [f"{flag}: {len(keys)} of {len(rows)} utterances (first {keys[0]})" for flag, keys in found.items()]
 
 
 def _result_of(manifest: Manifest, out: Path, plan: SegmentPlan, *, fresh: bool = False,

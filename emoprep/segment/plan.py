@@ -66,18 +66,23 @@ def plan_segment(source: Path, out: Path, *, corpus: str | None = None, options:
         raise UsageError("IN is a store, and is segmented already", where=str(source),
                          expected="the folder of a raw corpus")
     module, read = open_corpus(source, corpus, options)
+    excluded = _excluded(exclude, read)  # before --limit: a key beyond it is a key of the corpus all the same
     if limit is not None:
         read = _limited(read, limit)
     skipped = {skip.key: skip for skip in read.skips}
-    skipped.update((key, Skip(key, "excluded", f"listed in {exclude.name}")) for key in _excluded(exclude, read))
+    skipped.update((key, Skip(key, "excluded", f"listed in {exclude.name}")) for key in excluded)
     skipped.update((skip.key, skip) for skip in _not_files(read) if skip.key not in skipped)
     bare = set(read.bare_splits)
     chosen = [utterance for utterance in read.utterances
               if utterance.key not in skipped and _part(utterance) not in bare]
     if not chosen:
+        if excluded and len(excluded) >= len(read.utterances):
+            raise UsageError("every utterance is excluded", where=f"--exclude {exclude}", got=f"{len(excluded)} keys")
+        reasons = Counter(skip.reason for skip in skipped.values())
         raise MissingInput("no utterance has a clip", where=str(source),
                            expected="clips beside the annotation (docs/corpora.md shows the layouts)",
-                           got="; ".join(read.notes) or f"{len(read.utterances)} annotated utterances, no clip",
+                           got="; ".join([*read.notes, *(f"{number} {reason}" for reason, number in reasons.items())])
+                               or f"{len(read.utterances)} annotated utterances, no clip",
                            remedy="`emoprep stats` and `balance --strategy weights` work without media")
     if recipe.decoder == "ffmpeg":
         from emoprep.media.ffmpeg import program

@@ -110,7 +110,7 @@ With media or features: {manifest.written}. Skipped when cutting: {skipped}. Eve
 ## Reading it
 
 ```python
-{_LOADERS[manifest.kind]}
+{_loader(manifest)}
 ```
 
 ## Labels
@@ -132,18 +132,24 @@ _KINDS = {
     "annotation": "an index of annotated utterances without media.",
 }
 
+def _loader(manifest: Manifest) -> str:
+    """Return how the store is read, by the names of its first split and file."""
+    split, pattern = next(iter(_data_files(manifest).items()), ("train", "train-*.tar"))
+    return _LOADERS[manifest.kind].format(split=split, file=pattern.replace("*", "000000"))
+
+
 _LOADERS = {
     "shards": """\
 import datasets, webdataset
-datasets.load_dataset("THIS_FOLDER", split="train", streaming=True)
+datasets.load_dataset("THIS_FOLDER", split="{split}", streaming=True)
 #   .cast_column("flac", datasets.Audio()) where torchcodec is installed
-webdataset.WebDataset("THIS_FOLDER/train-000000.tar", shardshuffle=False).decode("rgb8")
+webdataset.WebDataset("THIS_FOLDER/{file}", shardshuffle=False).decode("rgb8")
 # the frames of a sample, uint8 [F, size, size, 3]:
 # img.reshape(img.shape[0], -1, size, 3).swapaxes(0, 1).reshape(-1, size, size, 3)[:frames]""",
     "features": """\
 import datasets, pandas
-datasets.load_dataset("THIS_FOLDER", split="train")
-pandas.read_parquet("THIS_FOLDER/train.parquet")""",
+datasets.load_dataset("THIS_FOLDER", split="{split}")
+pandas.read_parquet("THIS_FOLDER/{file}")""",
     "annotation": """\
 import pandas
 pandas.read_parquet("THIS_FOLDER/utterances.parquet")""",
