@@ -253,8 +253,8 @@ def test_the_manifest_tells_the_truth(store, mini):
                                                      "test_sent_emo.csv"}
     assert manifest["inputs"]["media"]["files"] == 15
     # The clip without a row is named; the twin that lost and the stub are no news.
-    assert len(manifest["notes"]) == 1
-    assert "dia0_utt3.mp4" in manifest["notes"][0]
+    assert manifest["notes"] == ["clips without a row in the annotation: 1 (dia0_utt3.mp4)",
+                                 "no-sound: 1 of 13 utterances (first meld_train_dia1_utt3)"]
 
 
 def test_no_dialogue_spans_two_shards(store):

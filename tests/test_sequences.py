@@ -176,8 +176,31 @@ def test_clock_is_judged_by_the_first_video_with_two_steps(tmp_path):
 def test_files_are_found_where_they_usually_lie(tmp_path, folder):
     for name in set(NAMES) - {LABELS}:
         write_csd(tmp_path / folder, name, {})
-    assert {name: path.name for name, path in find_sequences(tmp_path).items()} == {
-        "audio": COVAREP, "video": FACET, "openface": OPENFACE, "text": GLOVE, "words": WORDS, "phones": PHONES}
+    found, notes = find_sequences(tmp_path)
+    assert {name: path.relative_to(tmp_path).as_posix() for name, path in found.items()} == {
+        modality: f"{folder}/{name}".lstrip("/") for modality, name in (
+            ("audio", COVAREP), ("video", FACET), ("openface", OPENFACE), ("text", GLOVE), ("words", WORDS),
+            ("phones", PHONES))}
+    assert notes == []
+
+
+def test_the_same_file_in_two_places_is_told(miniature):
+    write_csd(miniature.root / "Raw", COVAREP, {})
+    processed = read_sequences(miniature)
+    assert f"{COVAREP} is there twice: {COVAREP} is read, Raw/{COVAREP} is not" in processed.corpus.notes
+    assert "audio" in processed.modalities
+
+
+def test_what_is_said_of_a_file_is_said_once(tmp_path):
+    """Though the words' file is read with the corpus and with its features."""
+    build_sequences(tmp_path)
+    (tmp_path / GLOVE).unlink()
+    for name in (COVAREP, WORDS, LABELS):
+        with h5py.File(tmp_path / name, "a") as file:
+            del file[f"{NAMES[name]}/metadata"]
+    notes = plan_sequences(tmp_path).processed.corpus.notes
+    assert sorted(note for note in notes if "metadata" in note) == [
+        f"{name} has no metadata; its version and source are unknown" for name in (COVAREP, LABELS, WORDS)]
 
 
 def test_openface_is_not_video_even_alone(tmp_path):
@@ -218,7 +241,8 @@ def refusal(error, *args, **options):
 
 def test_no_features_at_all(tmp_path):
     write_csd(tmp_path, WORDS, {"a": ([[0, 1]], np.array([[b"well"]]))})
-    assert "IN is a raw corpus, and has no features of its own" in refusal(MissingInput, corpus(tmp_path, utterance("a", 0, 0, 1)))
+    told = refusal(MissingInput, corpus(tmp_path, utterance("a", 0, 0, 1)))
+    assert "IN is a raw corpus, and has no features of its own" in told
 
 
 def test_files_of_another_corpus(miniature):
@@ -246,6 +270,29 @@ def test_words_in_place_of_numbers(miniature):
     assert "these features are words" in line and "CMU_MOSEI_COVAREP.csd, -aBc__1" in line
 
 
+@pytest.mark.parametrize("align", ["words", "own"])
+@pytest.mark.parametrize("name", [COVAREP, FACET])
+def test_a_step_that_ends_before_it_begins(miniature, name, align):
+    write_csd(miniature.root, name, {"-aBc__1": ([[0, 0.5], [0.5, 0.5], [1, 0.75]], [[1]] * 3)})
+    assert refusal(CorpusError, miniature, align=align) == (
+        f"{miniature.root / name}, -aBc__1: a step ends before it begins: got 1 to 0.75 in row 2; download the file "
+        "again")
+
+
+@pytest.mark.parametrize("align", ["words", "own"])
+def test_a_word_that_ends_before_it_begins_is_no_error(miniature, align):
+    write_csd(miniature.root, GLOVE, {"-aBc__1": ([[0, 1], [1, 0.75]], [[1], [2]])})
+    assert rows(read_sequences(miniature, align=align))[0]["text"] == {"words": [[1]], "own": [[1], [2]]}[align]
+
+
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_a_name_that_is_there_and_is_no_file(miniature, kind):
+    path = miniature.root / "acoustic" / COVAREP
+    path.parent.mkdir()
+    path.mkdir() if kind == "folder" else path.symlink_to("nowhere")
+    assert refusal(MissingInput, miniature).startswith(f"{path}: this is no file: ")
+
+
 def test_unknown_alignment(miniature):
     assert refusal(UsageError, miniature, align="frames") == "--align: not known: expected words or own, got frames"
 
@@ -265,9 +312,9 @@ def test_file_that_is_no_csd(miniature):
 def test_absurd_times(tmp_path, align):
     huge = [[-1e308, 1e308], [1e308, -1e308], [1e308, 1e308], [0, 1]]
     write_csd(tmp_path, GLOVE, {"a": (huge, [[1], [2], [3], [4]])})
-    write_csd(tmp_path, COVAREP, {"a": (huge, [[1], [2], [3], [5]])})
+    write_csd(tmp_path, COVAREP, {"a": ([huge[0], *huge[2:]], [[1], [3], [5]])})
     (row,) = rows(read_sequences(corpus(tmp_path, utterance("a", 0, 0, 1)), align=align))
-    assert row["audio"] == {"words": [[3], [3]], "own": [[1], [2], [5]]}[align]
+    assert row["audio"] == {"words": [[3], [3]], "own": [[1], [5]]}[align]
 
 
 # ------------------------------------------------------------------------------------ the road on a miniature
@@ -397,6 +444,16 @@ def test_nonfinite_of_a_whole_word_may_be_an_error(tmp_path):
     with pytest.raises(EmoprepError, match="audio is not finite") as raised:
         bring(plan_sequences(tmp_path / "in", nonfinite="error"), tmp_path / "out")
     assert "mosei_255224_t0_10000" in str(raised.value)
+
+
+@pytest.mark.parametrize(("policy", "align", "lost"), [("drop", "own", 2), ("drop", "words", 0), ("zero", "own", 0)])
+def test_drop_that_takes_a_modality_from_most_says_so(tmp_path, policy, align, lost):
+    """A frame of COVAREP in ten is broken, and so is nearly every utterance on its own clock."""
+    write_mosei(tmp_path / "in")
+    bring(plan_sequences(tmp_path / "in", align=align, nonfinite=policy), tmp_path / "out")
+    assert [note for note in open_store(tmp_path / "out").manifest.notes if "more than half" in note] == [
+        f"audio: more than half of the utterances that have it lose it to --nonfinite drop: {lost} of 3; "
+        "--nonfinite zero or impute-median keeps it"] * bool(lost)
 
 
 def write_mosei(folder):

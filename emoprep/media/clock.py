@@ -9,7 +9,7 @@ from __future__ import annotations
 from fractions import Fraction
 from math import ceil, floor
 
-__all__ = ["frame_count", "frame_samples", "frames_before", "sample_count", "strip_shape"]
+__all__ = ["frame_count", "frame_samples", "sample_count", "strip_shape"]
 
 HALF = Fraction(1, 2)
 MAX_STRIP_PX = 65_500  # libjpeg's limit for one side of a picture
@@ -31,17 +31,6 @@ def sample_count(seconds: Fraction, sample_rate: int) -> int:
     5333
     """
     return max(1, floor(seconds * sample_rate + HALF))
-
-
-def frames_before(seconds: Fraction, fps: Fraction) -> int:
-    """Return how many frames have their time (i + ½)/fps strictly before `seconds`.
-
-    A picture that is replaced at `seconds` is on screen for exactly the frames before it.
-
-    >>> frames_before(Fraction(5, 100), Fraction(10)), frames_before(Fraction(51, 1000), Fraction(10))
-    (0, 1)
-    """
-    return max(0, ceil(seconds * fps - HALF))
 
 
 def frame_samples(index: int, fps: Fraction, sample_rate: int, samples: int) -> tuple[int, int]:

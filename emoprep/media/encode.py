@@ -17,22 +17,23 @@ BLACK = (0, 128, 128)  # in YCbCr
 def encode_strip(pictures: list[np.ndarray] | int, size: int) -> tuple[bytes, int]:
     """Return the JPEG of a film strip, and its columns.
 
-    `pictures` are uint8 [size, size, 3] in YCbCr; a number stands for as many black ones.
+    `pictures` are uint8 [size, size, 3] in YCbCr (quickest where a colour's values lie together); a number stands
+    for as many black ones.
     """
     from PIL import Image
 
     frames = pictures if isinstance(pictures, int) else len(pictures)
     rows, columns = strip_shape(frames, size)
-    strip = np.empty((columns, rows, size, size, 3), np.uint8)
-    cells = strip.reshape(rows * columns, size, size, 3)
+    planes = np.empty((3, columns, rows, size, size), np.uint8)
+    cells = planes.reshape(3, rows * columns, size, size)
     filled = 0 if isinstance(pictures, int) else frames
     for number in range(filled):
-        cells[number] = pictures[number]
-    cells[filled:] = BLACK
-    # [columns, rows, size, size, 3] → [rows·size, columns·size, 3]: frames run downward, column by column.
-    sheet = strip.reshape(columns, rows * size, size, 3).swapaxes(0, 1).reshape(rows * size, columns * size, 3)
-    image = Image.frombuffer("YCbCr", (columns * size, rows * size), np.ascontiguousarray(sheet), "raw", "YCbCr",
-                             0, 1)
+        cells[:, number] = pictures[number].transpose(2, 0, 1)
+    cells[:, filled:] = np.reshape(BLACK, (3, 1, 1, 1))
+    # [3, columns, rows·size, size] → [3, rows·size, columns·size]: frames run downward, column by column.
+    sheet = planes.reshape(3, columns, rows * size, size).swapaxes(1, 2).reshape(3, rows * size, columns * size)
+    image = Image.merge("YCbCr", [Image.frombuffer("L", (columns * size, rows * size), plane, "raw", "L", 0, 1)
+                                  for plane in sheet])
     with io.BytesIO() as buffer:
         image.save(buffer, "JPEG", quality=QUALITY, subsampling="4:2:0")
         return buffer.getvalue(), columns

@@ -1,12 +1,23 @@
-"""One shard in a worker: decode each source once, cut, encode, write, and note rows and skips."""
+"""One shard in a worker: decode each source once, cut, encode, write, and note rows and skips.
+
+Utterances of one film are cut in one pass over it, however they overlap; a sound file beside it is read once for
+all that use it, in step with the film. Pictures are encoded as soon as a strip is complete, and wait for their turn
+as bytes: what is held does not grow with the length of the film.
+
+A film or a sound file that cannot be decoded (`film-undecodable`, `sound-undecodable`), or that ends before the
+utterance begins (`beyond-the-film`, `beyond-the-sound`), counts as a missing modality: the other one is used. An
+utterance is skipped only where nothing is left of it: as `undecodable`, or as `beyond-the-source` if all its media
+can be read and are over.
+"""
 
 from __future__ import annotations
 
-import itertools
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +25,7 @@ import numpy as np
 
 from emoprep.labels import LabelScheme
 from emoprep.media.clock import frame_count, sample_count
-from emoprep.media.decode import Clip, DecodeFailure, Recipe, Window, decode
+from emoprep.media.decode import Clip, DecodeFailure, Recipe, Window, clips
 from emoprep.media.encode import encode_flac, encode_strip
 from emoprep.store.folder import Run
 from emoprep.store.index import index_row
@@ -55,25 +66,184 @@ def cut_shard(task: ShardTask) -> dict[str, Any]:
 
 
 def _samples(task, rows, skips) -> Iterator[tuple[str, dict[str, bytes]]]:
-    for path, group in itertools.groupby(task.utterances, lambda utterance: utterance.video or utterance.audio):
-        utterances = list(group)
-        try:
-            clips = decode(str(Path(task.root, path)), [Window(u.start, u.end) for u in utterances], task.recipe,
-                           video=utterances[0].video is not None, audio=utterances[0].audio is not None)
-        except DecodeFailure as failure:
-            skips += [Skip(utterance.key, "undecodable", f"{path}: {failure}") for utterance in utterances]
-            continue
-        for utterance, clip in zip(utterances, clips, strict=True):
-            off = abs(float(clip.whole_seconds) - utterance.seconds) if utterance.seconds is not None else 0
-            if off > task.max_mismatch:
-                skips.append(Skip(utterance.key, "length-mismatch", f"{path} lasts {float(clip.whole_seconds):.3f} s,"
-                                                                    f" the annotation says {utterance.seconds:.3f} s"))
-                continue
-            if off > MISMATCH_FLAG_S:
-                clip.flags.append("length-mismatch")
-            row, members = _sample(utterance, clip, task)
+    sources = _Sources(task)
+    for number, utterance in enumerate(task.utterances):
+        film = sources.film(number)
+        sound = film if _in_film(utterance) else sources.sound(number, film)
+        outcome = _outcome(utterance, film, sound, task)
+        if isinstance(outcome, Skip):
+            skips.append(outcome)
+        else:
+            row, members = outcome
             rows.append(row)
             yield utterance.key, members
+
+
+# ------------------------------------------------------------------------------------------------ media
+
+Part = Clip | DecodeFailure | None
+"""What a file gave for an utterance: a clip, or why there is none; None: the utterance has no such file."""
+
+
+class _Sources:
+    """The media files of a shard; each is decoded once for all utterances that use it."""
+
+    def __init__(self, task: ShardTask):
+        self.task = task
+        self.users: dict[str | tuple, list[int]] = defaultdict(list)
+        self.reading: dict[str | tuple, _Source] = {}
+        for number, utterance in enumerate(task.utterances):
+            self.users[utterance.video].append(number)
+            if not _in_film(utterance):
+                self.users[_use_of_sound(utterance)].append(number)
+
+    def film(self, number: int) -> Part:
+        """Return what its film gave for an utterance."""
+        film = self.task.utterances[number].video
+        if film is None:
+            return None
+        if film not in self.reading:
+            users = {user: self.task.utterances[user] for user in self.users[film]}
+            windows = {user: Window(*_span(utterance, utterance.video_shift), utterance.view, _in_film(utterance))
+                       for user, utterance in users.items()}
+            self.reading[film] = _Source(self.task, film, windows, video=True,
+                                         audio=any(map(_in_film, users.values())))
+        return self.reading[film].part(number)
+
+    def sound(self, number: int, film: Part) -> Part:
+        """Return what the sound file beside its film gave for an utterance."""
+        utterance = self.task.utterances[number]
+        if utterance.audio is None:
+            return None
+        use = _use_of_sound(utterance)
+        if use not in self.reading:
+            windows = {user: _sound_window(self.task.utterances[user], film) for user in self.users[use]}
+            self.reading[use] = _Source(self.task, utterance.audio, windows, video=False, audio=True)
+        return self.reading[use].part(number)
+
+
+class _Source:
+    """One pass over a media file, made as far as it is asked: windows come in the order in which they end."""
+
+    def __init__(self, task: ShardTask, path: str, windows: dict[int, Window], *, video: bool, audio: bool):
+        self.left, self.come = list(windows), {}
+        self.coming = clips(str(Path(task.root, path)), list(windows.values()), task.recipe, video=video, audio=audio,
+                            develop=partial(encode_strip, size=task.recipe.size))
+        self.numbers = tuple(windows)
+
+    def part(self, number: int) -> Part:
+        """Return the clip of an utterance, or the reason why there is none; each can be asked for once."""
+        while number not in self.come:
+            try:
+                place, clip = next(self.coming)
+            except DecodeFailure as failure:
+                self.come.update((other, failure) for other in self.left)
+                break
+            self.come[self.numbers[place]] = clip
+            self.left.remove(self.numbers[place])
+            if not self.left:
+                self.coming.close()  # else it would go on holding its last clip
+        return self.come.pop(number)
+
+
+def _in_film(utterance: Utterance) -> bool:
+    """Tell whether the sound is that of the film, on the same clock."""
+    return utterance.audio == utterance.video and utterance.audio_shift == utterance.video_shift
+
+
+def _use_of_sound(utterance: Utterance) -> tuple[str | None, str | None]:
+    """Return what one pass over a sound file is for: parts of it at known times, or what belongs to a whole film."""
+    # How long a whole film is shows only at its end, when parts of the same sound may have been needed.
+    return utterance.audio, utterance.video if utterance.start is None else None
+
+
+def _span(utterance: Utterance, shift: Fraction) -> tuple[Fraction | None, Fraction | None]:
+    if utterance.start is None:
+        return None, None
+    return utterance.start + shift, utterance.end + shift
+
+
+def _sound_window(utterance: Utterance, film: Part) -> Window:
+    if utterance.start is not None or not isinstance(film, Clip):
+        return Window(*_span(utterance, utterance.audio_shift))
+    # The film as a whole: its length rules, and its 0 lies elsewhere in the sound file.
+    start = utterance.audio_shift - utterance.video_shift
+    return Window(start, start + film.whole_seconds)
+
+
+# ---------------------------------------------------------------------------------------------- samples
+
+def _outcome(utterance: Utterance, film: Part, sound: Part, task: ShardTask) -> Skip | tuple[dict, dict[str, bytes]]:
+    """Return the index row and the members of one utterance, or why it is skipped."""
+    clip = _joined(film, sound)
+    if not clip.pictures and clip.samples is None:
+        return _nothing_left(utterance, film, sound)
+    off = abs(float(clip.whole_seconds) - utterance.seconds) if utterance.seconds is not None else 0
+    if off > task.max_mismatch:
+        return Skip(utterance.key, "length-mismatch",
+                    f"{utterance.video or utterance.audio} lasts {float(clip.whole_seconds):.3f} s,"
+                    f" the annotation says {utterance.seconds:.3f} s")
+    if off > MISMATCH_FLAG_S:
+        clip.flags.append("length-mismatch")
+    if (lacking := _lacking(utterance, film, sound)) > task.max_mismatch:
+        return Skip(utterance.key, "length-mismatch",
+                    f"{utterance.video or utterance.audio} ends {float(lacking):.3f} s before the utterance,"
+                    f" which ends at {float(utterance.end):.3f} s")
+    return _sample(utterance, clip, task)
+
+
+def _lacking(utterance: Utterance, film: Part, sound: Part) -> Fraction:
+    """Return how many seconds at the end of the utterance none of its media has."""
+    if utterance.end is None:
+        return Fraction(0)
+    ends = []
+    if isinstance(film, Clip) and film.pictures:
+        ends.append(film.film_end and film.film_end - utterance.video_shift)
+    if isinstance(sound, Clip) and sound.samples is not None:
+        ends.append(sound.sound_end and sound.sound_end - utterance.audio_shift)
+    return Fraction(0) if None in ends else utterance.end - max(ends)  # None: it goes on after the utterance
+
+
+def _joined(film: Part, sound: Part) -> Clip:
+    """Return a clip with the film's pictures and the sound file's sound, as far as there are any."""
+    if sound is film and isinstance(film, Clip):
+        return film
+    lengths = [part for part in (film, sound) if isinstance(part, Clip)] or [Clip()]
+    clip = Clip(lengths[0].seconds, lengths[0].whole_seconds)
+    if isinstance(film, Clip):
+        clip.pictures, clip.flags = film.pictures, list(film.flags)
+    elif film is not None:
+        clip.flags.append("film-undecodable")
+    if isinstance(sound, Clip):
+        clip.samples = sound.samples
+        # Beside pictures, a sound that ends early has a flag of its own.
+        redundant = {*clip.flags, *(["beyond-the-source"] if clip.pictures else [])}
+        clip.flags += [flag for flag in sound.flags if flag not in redundant]
+    elif sound is not None:
+        clip.flags.append("sound-undecodable")
+    return clip
+
+
+def _nothing_left(utterance: Utterance, film: Part, sound: Part) -> Skip:
+    """Return the skip of an utterance of whose media nothing can be used."""
+    told = {}
+    for path, shift, part in ((utterance.video, utterance.video_shift, film),
+                              (utterance.audio, utterance.audio_shift, sound)):
+        if isinstance(part, Clip):
+            end = max(end for end in (part.film_end, part.sound_end) if end is not None)
+            told[path] = f"{path} ends at {float(end):.3f} s, the utterance begins at " \
+                         f"{float(utterance.start + shift):.3f} s"
+        elif part is not None:
+            told[path] = f"{path}: {part}"
+    detail = "; ".join(told.values())
+    if isinstance(film, DecodeFailure) or isinstance(sound, DecodeFailure):
+        return Skip(utterance.key, "undecodable", detail)
+    return Skip(utterance.key, "beyond-the-source", detail)
+
+
+# Flags that say why a modality is missing.
+NO_PICTURE = {"film-undecodable", "beyond-the-film"}
+NO_SOUND = {"sound-undecodable", "beyond-the-sound"}
 
 
 def _sample(utterance: Utterance, clip: Clip, task: ShardTask) -> tuple[dict, dict[str, bytes]]:
@@ -81,13 +251,13 @@ def _sample(utterance: Utterance, clip: Clip, task: ShardTask) -> tuple[dict, di
     recipe, members, columns = task.recipe, {}, None
     frames, samples = frame_count(clip.seconds, recipe.fps), sample_count(clip.seconds, recipe.sample_rate)
     if "video" in task.modalities:
-        members["frames.jpg"], columns = encode_strip(clip.pictures or frames, recipe.size)
-        if not clip.pictures:
+        members["frames.jpg"], columns = clip.pictures or encode_strip(frames, recipe.size)
+        if not clip.pictures and NO_PICTURE.isdisjoint(clip.flags):
             clip.flags.append("no-picture")
     if "audio" in task.modalities:
         sound = clip.samples if clip.samples is not None else np.zeros(samples, np.int16)
         members["flac"] = encode_flac(sound, recipe.sample_rate)
-        if clip.samples is None:
+        if clip.samples is None and NO_SOUND.isdisjoint(clip.flags):
             clip.flags.append("no-sound")
     start = utterance.start or Fraction(0)
     row = index_row(utterance, task.schemes, start=float(start), end=float(start + clip.seconds), frames=frames,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emoprep.media.clock import frame_count, frame_samples, frames_before, sample_count, strip_shape
+from emoprep.media.clock import frame_count, frame_samples, sample_count, strip_shape
 
 CINEMA = Fraction(24000, 1001)
 
@@ -36,14 +36,6 @@ def test_samples_of_a_length(length, rate, samples):
     assert sample_count(Fraction(length), rate) == samples
 
 
-def test_a_picture_shown_exactly_at_a_frames_time_is_that_frames_picture():
-    # Frame 0 of 10 fps is at 0.05 s. What comes on screen there replaces the picture before it.
-    assert frames_before(Fraction(5, 100), Fraction(10)) == 0
-    assert frames_before(Fraction(5, 100) + Fraction(1, 10**9), Fraction(10)) == 1
-    assert frames_before(Fraction(15, 100), Fraction(10)) == 1
-    assert frames_before(Fraction(-3), Fraction(10)) == 0
-
-
 @given(seconds, rates)
 def test_frames_are_the_rounded_length(length, fps):
     frames = frame_count(length, fps)
@@ -57,12 +49,6 @@ def test_frames_are_the_rounded_length(length, fps):
 def test_samples_are_the_rounded_length(length, rate):
     samples = sample_count(length, rate)
     assert samples == 1 or -Fraction(1, 2) < samples - length * rate <= Fraction(1, 2)
-
-
-@given(st.fractions(min_value=-2, max_value=20, max_denominator=5000), rates.filter(lambda fps: fps < 60))
-def test_frames_before_is_what_counting_gives(until, fps):
-    counted = sum(1 for frame in range(int(21 * fps) + 2) if (frame + Fraction(1, 2)) / fps < until)
-    assert frames_before(until, fps) == counted
 
 
 @given(rates.filter(lambda fps: fps <= 60), sample_rates, st.fractions(min_value=0, max_value=30,

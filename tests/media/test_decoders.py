@@ -24,7 +24,7 @@ from emoprep.errors import MissingInput
 from emoprep.films import CINEMA, LAYOUTS, in_channel, numbered, read_colour, read_number, tone, write_film
 from emoprep.media import ffmpeg as ffmpeg_decoder
 from emoprep.media.clock import frame_count, sample_count
-from emoprep.media.decode import DECODERS, DecodeFailure, Recipe, Window, decode
+from emoprep.media.decode import DECODERS, DecodeFailure, Recipe, Window, clips, decode
 
 BOTH = ("pyav", "ffmpeg")
 RATE = 16_000
@@ -161,6 +161,33 @@ def _avi_bframes(path):
     return path
 
 
+def _avi_packed(path):
+    """The same as old DivX stored them: a B-frame in one packet with the picture it is shown before, and in its
+    own place a picture that says "no change"."""
+    plain = path.with_name(f"{path.name}-plain.avi")
+    write_film(plain, seconds=3, size=FRAME, fps=30, codec="mpeg4", bit_rate=600_000, bframes=1,
+               picture=numbered((0, 0, 200), FRAME))
+    vop, no_change = b"\0\0\1\xb6", b"\0\0\1\xb6\x50\x5f"
+    with av.open(str(plain)) as given, av.open(str(path.with_suffix(".avi")), "w") as out:
+        stream = out.add_stream_from_template(given.streams.video[0])
+        packets = [(bytes(packet), packet.is_keyframe) for packet in given.demux(video=0) if packet.size]
+        packed = []
+        for data, key in packets:
+            if data[data.index(vop) + 4] >> 6 == 2:  # a B-frame
+                packed[-1] = (packed[-1][0] + data, packed[-1][1])
+                packed.append((no_change, False))
+            else:
+                packed.append((data, key))
+        first = packed[0][0]
+        packed[0] = (first[:first.index(vop)] + b"\0\0\1\xb2DivX503b1393p" + first[first.index(vop):], True)
+        for number, (data, key) in enumerate(packed):
+            packet = av.Packet(data)
+            packet.stream, packet.time_base, packet.is_keyframe = stream, Fraction(1, 30), key
+            packet.pts = packet.dts = number
+            out.mux_one(packet)
+    return path.with_suffix(".avi")
+
+
 def _webm(path):
     """VP9 and Opus, written as a live stream: no duration and no index."""
     times = [Fraction(number, 25) for number in range(75)]
@@ -225,6 +252,7 @@ FILMS = {
     "vfr": _vfr,
     "avi-mpeg4": _avi,
     "avi-mpeg4-bframes": _avi_bframes,
+    "avi-packed-bframes": _avi_packed,
     "webm-no-duration": _webm,
     "sound-late": _late,
     "sound-early-end": _early,
@@ -242,7 +270,7 @@ LENGTHS = {
     "h264-cinema-5.1": 96 / CINEMA, "h264-25-stereo": Fraction(4), "h264-30-mono": Fraction(4),
     "vfr": sum(VFR_STEPS), "avi-mpeg4": 90 * Fraction(1001, 30000), 
     # Without presentation times, libav shows a picture one place after that at which it is stored.
-    "avi-mpeg4-bframes": Fraction(76, 25),
+    "avi-mpeg4-bframes": Fraction(76, 25), "avi-packed-bframes": Fraction(91, 30),
     "webm-no-duration": Fraction(3), "sound-late": Fraction(3), "sound-early-end": Fraction(3),
     "no-sound": 48 / CINEMA, "picture-late": Fraction(262, 100), "wav": Fraction(5, 2), "flac": Fraction(5, 2),
     "wav-44100-stereo": Fraction(5, 2),
@@ -332,7 +360,8 @@ def test_the_films_are_what_they_are_called(studio, name):
         kinds = [PictureType(frame.pict_type).name for frame in container.decode(stream)]
         assert (container.duration is None) == (name == "webm-no-duration")
     assert ("B" in kinds) == (name in {"h264-cinema-5.1", "h264-25-stereo", "h264-30-mono", "h264-cinema-matroska",
-                                       "vfr", "avi-mpeg4-bframes", "sound-late", "no-sound", "cut-in-gop"})
+                                       "vfr", "avi-mpeg4-bframes", "avi-packed-bframes", "sound-late", "no-sound",
+                                       "cut-in-gop"})
     if name.startswith("h264"):
         assert kinds.count("I") == 1
     shown = on_screen(path)
@@ -366,7 +395,7 @@ def test_whole_files_keep_the_clock(studio, name, fps, decoder):
         frames = frame_count(clip.seconds, fps)
         assert len(clip.pictures) == frames
         assert numbers_of(clip) == expected_numbers(on_screen(path), Fraction(0), frames, fps)
-    if name == "no-sound":
+    if name in ("no-sound", "avi-packed-bframes"):
         assert clip.samples is None
     else:
         assert clip.samples.dtype == np.int16
@@ -412,8 +441,8 @@ def test_where_there_is_no_sound_there_is_silence(studio, name, decoder):
 
 
 @pytest.mark.parametrize("decoder", BOTH)
-@pytest.mark.parametrize("name", ["h264-cinema-5.1", "vfr", "avi-mpeg4-bframes", "webm-no-duration", "picture-late",
-                                  "cut-in-gop", "flac"])
+@pytest.mark.parametrize("name", ["h264-cinema-5.1", "vfr", "avi-mpeg4-bframes", "avi-packed-bframes",
+                                  "webm-no-duration", "picture-late", "cut-in-gop", "flac"])
 def test_windows_anywhere(studio, name, decoder):
     """In the middle of a GOP, one over another, in any order, to the end, beyond it, and wholly after it."""
     path, settings = studio(name), recipe(decoder)
@@ -424,25 +453,40 @@ def test_windows_anywhere(studio, name, decoder):
         start, length = (Fraction(int(draw.integers(0, 2500)), 997) for _ in range(2))
         windows.append(Window(start, start + length))
 
-    clips = decode(str(path), windows, settings)
+    found = decode(str(path), windows, settings)
     whole, = decode(str(path), [WHOLE], settings)
 
-    assert len(clips) == len(windows)
-    for clip, (start, end) in zip(clips, windows, strict=True):
+    sound_end = whole.sound_end
+    for clip, (start, end, *_) in zip(found, windows, strict=True):
         assert clip.seconds == clip.whole_seconds == end - start
-        assert len(clip.samples) == sample_count(end - start, RATE)
         beyond = end > whole.seconds + Fraction(1, 10)
         assert ("beyond-the-source" in clip.flags) == beyond
-        if name == "flac":
+        # What begins after the last picture or sound has none.
+        assert ("beyond-the-film" in clip.flags) == (name != "flac" and start >= whole.seconds)
+        assert ("beyond-the-sound" in clip.flags) == (sound_end is not None and start >= sound_end)
+        if name == "flac" or start >= whole.seconds:
             assert clip.pictures == []
         else:
             frames = frame_count(end - start, settings.fps)
             assert numbers_of(clip) == expected_numbers(on_screen(path), start, frames, settings.fps), (start, end)
+        if sound_end is None or start >= sound_end:
+            assert clip.samples is None
+            continue
+        assert len(clip.samples) == sample_count(end - start, RATE)
         begin = round(start * RATE)
         there = whole.samples[begin:begin + len(clip.samples)]
         np.testing.assert_array_equal(clip.samples[:len(there)], there)
         if name in ("avi-mpeg4-bframes", "flac"):  # whose sound is not longer than the pictures
             assert not clip.samples[len(there):].any()
+
+
+@pytest.mark.parametrize("decoder", BOTH)
+@pytest.mark.parametrize("end, beyond", [("4.05", False), ("4.15", True), ("4.4", True)])
+def test_few_frames_a_second_hide_no_end(studio, decoder, end, beyond):
+    """The last frame is due long before the window ends, and the film ends between."""
+    clip, = decode(str(studio("h264-25-stereo")), [window(0, end)], recipe(decoder, fps=Fraction(1)), audio=False)
+    assert numbers_of(clip) == [12, 37, 62, 87]
+    assert clip.flags == ["beyond-the-source"] * beyond
 
 
 @pytest.mark.parametrize("decoder", BOTH)
@@ -871,6 +915,19 @@ except DecodeFailure as failure:
 
 
 @pytest.mark.parametrize("decoder", BOTH)
+@pytest.mark.parametrize("bframes", [0, 2])
+def test_a_film_that_claims_to_last_for_years(tmp_path, decoder, bframes):
+    """One broken time must not fill the memory; what is asked for by its times is there."""
+    times = [0, 1, 2, *range(10 ** 8, 10 ** 8 + 9)]
+    path = film(tmp_path / "film.mkv", times, times[-1] + 1, base=Fraction(1, 1000), bframes=bframes)
+
+    with pytest.raises(DecodeFailure, match="it claims to last 1000000.. s; such times are broken"):
+        decode(str(path), [WHOLE], recipe(decoder))
+    clip, = decode(str(path), [window("1.5", "3.5")], recipe(decoder))
+    assert numbers_of(clip) == [1] * 5 + [2] * 15
+
+
+@pytest.mark.parametrize("decoder", BOTH)
 @pytest.mark.parametrize("name", ["take:1.mp4", "a b'c\"%d.mp4", "-y.mp4", "Тест…’.mp4", "pipe:1", "concat:a|b.mp4"])
 def test_any_name_is_only_a_name(tmp_path, monkeypatch, decoder, name):
     write_film(tmp_path / "film.mp4", seconds=0.4, size=FRAME, fps=25, picture=numbered((0, 90, 0), FRAME))
@@ -893,6 +950,23 @@ def test_a_program_that_is_not_there(tmp_path, monkeypatch):
     assert str(caught.value) == ("--decoder ffmpeg: the program ffmpeg is not there: expected ffmpeg on PATH; "
                                  "install it (apt-get install ffmpeg), or leave out --decoder ffmpeg")
     assert caught.value.exit_code == 5
+
+
+@pytest.mark.parametrize("decoder", BOTH)
+def test_the_file_is_closed_before_the_last_clip_is_handed_out(studio, decoder):
+    """Whoever takes the clips may stay at the last one for long."""
+    path, before = str(studio("h264-25-stereo")), set(_children())
+
+    def busy():
+        opened = (Path("/proc/self/fd", number) for number in os.listdir("/proc/self/fd"))
+        return path in {os.readlink(link) for link in opened if link.exists()} or bool(set(_children()) - before)
+
+    found = clips(path, [window(0, "0.5"), window("0.2", "0.9")], recipe(decoder))
+    assert next(found)[0] == 0
+    assert busy() or decoder == "ffmpeg"  # which may have said all by then
+    assert next(found)[0] == 1
+    assert not busy()
+    assert next(found, None) is None
 
 
 def test_no_program_is_left_running(studio):
