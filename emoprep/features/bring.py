@@ -129,6 +129,8 @@ class _Rows:
         self.medians = _medians(plan) if plan.nonfinite == "impute-median" else None
         self.rows = plan.processed.rows()
         self.absent: Counter[str] = Counter()
+        self.had: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
         self.broken: dict[str, list[str]] = {}
 
     def pieces(self, members: pyarrow.Table) -> Iterator[tuple[int, dict[str, Modality]]]:
@@ -148,7 +150,10 @@ class _Rows:
         features = {name: _modality(group, name, how) for name, how in self.plan.processed.modalities.items()}
         clean, _ = replace_nonfinite(features, self.plan.nonfinite, keys, self.medians)
         for name, modality in clean.items():
+            had = int(features[name].present.sum())
             self.absent[name] += int((~modality.present).sum())
+            self.had[name] += had
+            self.dropped[name] += had - int(modality.present.sum())
             if modality is not features[name]:
                 self.broken.setdefault(name, []).extend(
                     key for key, row in zip(keys, group, strict=True)
@@ -159,7 +164,10 @@ class _Rows:
     def notes(self) -> list[str]:
         return [f"{name}: NaN or infinity in {len(keys)} rows (first {keys[0]}): {self.plan.nonfinite}"
                 for name, keys in self.broken.items()] \
-            + [f"{name}: utterances without it: {number}" for name, number in self.absent.items() if number]
+            + [f"{name}: utterances without it: {number}" for name, number in self.absent.items() if number] \
+            + [f"{name}: more than half of the utterances that have it lose it to --nonfinite drop: {number} of "
+               f"{self.had[name]}; --nonfinite zero or impute-median keeps it"
+               for name, number in self.dropped.items() if 2 * number > self.had[name]]
 
 
 def _modality(group: list[Mapping[str, np.ndarray]], name: str, how: Mapping[str, Any]) -> Modality:

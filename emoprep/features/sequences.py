@@ -50,22 +50,38 @@ class _Track:
     path: Path
     videos: tuple[str, ...]
     dim: int
+    notes: tuple[str, ...]
 
     def read(self, sequence: csd.Sequence, video: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return intervals [N, 2] and features float32 [N, dim] (of words: the words)."""
+        """Return intervals [N, 2] and features float32 [N, dim] (of words: the words).
+
+        A step that ends before it begins is an error; a word that does is left out where words are aligned to.
+        """
         intervals, features = sequence.read(video)
         if self.name != "words" and isinstance(features, list):
             raise CorpusError("these features are words", where=f"{self.path}, {video}", expected="numbers",
                               remedy="take the file that CMU ships under this name")
+        if self.name not in ("text", "words") and (back := np.flatnonzero(intervals[:, 1] < intervals[:, 0])).size:
+            begin, end = intervals[back[0]].tolist()
+            raise CorpusError("a step ends before it begins", where=f"{self.path}, {video}",
+                              got=f"{begin:g} to {end:g} in row {back[0]}", remedy="download the file again")
         return intervals, features
 
 
-def find_sequences(root: Path) -> dict[str, Path]:
-    """Return the computational sequences below `root` by modality, "words" and "phones" among them."""
+def find_sequences(root: Path) -> tuple[dict[str, Path], list[str]]:
+    """Return the computational sequences below `root` by modality, "words" and "phones" among them, and notes.
+
+    A note names a file that is there twice. Raises MissingInput where such a name is there and is no file.
+    """
     names = {modality: name for modality, (_, name) in _FILES.items()} | {"words": _WORDS, "phones": _PHONES}
-    places = [base / folder for folder in _FOLDERS for base in (root, root / "Raw")]
-    return {modality: path for modality, name in names.items()
-            if (path := next((place / name for place in places if (place / name).is_file()), None)) is not None}
+    found, notes = {}, []
+    for modality, name in names.items():
+        path, told = csd.find_first(root, [f"{base}{folder}/{name}".lstrip("/") for folder in _FOLDERS
+                                           for base in ("", "Raw/")])
+        notes += told
+        if path is not None:
+            found[modality] = path
+    return found, notes
 
 
 def plan_sequences(source: Path, *, align: str | None = None, nonfinite: str | None = None, corpus: str | None = None,
@@ -90,16 +106,16 @@ def read_sequences(corpus: Corpus, *, align: str | None = None) -> Processed:
     there is no sequence, UsageError for an alignment that cannot be, CorpusError (file and video) for a file that
     cannot be read or whose videos differ in their number of features.
     """
-    found = find_sequences(corpus.root)
+    found, notes = find_sequences(corpus.root)
     reference = next((name for name in ("text", "words") if name in found), None)
     align = _check_align(align, reference, corpus.root)
     timed = [utterance for utterance in corpus.utterances if utterance.start is not None]
     videos = list(dict.fromkeys(map(_video, timed)))
-    tracks, notes = {}, []
+    tracks = {}
     for name, path in found.items():
         if name in _FILES or (name == reference and align == "words"):
             tracks[name] = _open_track(name, path, videos)
-            notes += _note_videos(tracks[name], videos)
+            notes += [*tracks[name].notes, *_note_videos(tracks[name], videos)]
     tracks = {name: track for name, track in tracks.items() if track.videos}
     if not tracks.keys() & _FILES.keys() or (align == "words" and reference not in tracks):
         raise MissingInput("IN is a raw corpus, and has no features of its own", where=str(corpus.root),
@@ -115,7 +131,9 @@ def read_sequences(corpus: Corpus, *, align: str | None = None) -> Processed:
         notes.append(f"utterances whose times are unknown, and which so have no features: {untimed:,}")
     modalities = {name: _facts(track, align, corpus.root) for name, track in tracks.items() if name in _FILES}
     rows = partial(_word_rows, reference=reference) if align == "words" else _own_rows
-    return Processed(replace(corpus, utterances=utterances, notes=(*corpus.notes, *notes)), modalities,
+    # Once each: the words' file was read with the corpus too.
+    read = replace(corpus, utterances=utterances, notes=tuple(dict.fromkeys([*corpus.notes, *notes])))
+    return Processed(read, modalities,
                      partial(_rows, utterances, tracks, rows), {**corpus.settings, "align": align},
                      ("numpy", "pyarrow", "h5py"))
 
@@ -150,12 +168,13 @@ def _open_track(name: str, path: Path, videos: Iterable[str]) -> _Track:
         dims = {}
         for video in there:
             dims.setdefault(sequence.dims(video), video)
+        notes = sequence.notes
     if len(dims) > 1:
         (one, of_one), (other, of_other) = list(dims.items())[:2]
         raise CorpusError("the videos differ in their number of features", where=str(path),
                           expected=f"{one} as for {of_one}", got=f"{other} for {of_other}",
                           remedy="download the current release (old ones of COVAREP have 43 for half of the videos)")
-    return _Track(name, path, there, next(iter(dims), 0))
+    return _Track(name, path, there, next(iter(dims), 0), notes)
 
 
 def _note_videos(track: _Track, videos: Sequence[str]) -> list[str]:

@@ -1,8 +1,8 @@
 """Computational sequences: the one room that opens the .csd files of the CMU-MultimodalSDK.
 
 A .csd is an HDF5 file of one modality: `/<name>/data/<video>/intervals` [N, 2] in seconds of the whole video, and
-`features` [N, D] beside it, numbers, or one word (or phone) a row. Its metadata is not needed and not looked at:
-the SDK's own check asks for a key that no file has.
+`features` [N, D] beside it, numbers, or one word (or phone) a row. Its metadata is not needed, and only its absence
+is told: the SDK's own check asks for a key that no file has.
 
 HDF5 can name other files (external links, virtual datasets, external storage) and can claim any size. Only what
 lies in the file itself is read, and nothing is allocated that its stored bytes could not fill.
@@ -11,7 +11,8 @@ lies in the file itself is read, and nothing is allocated that its stored bytes 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,13 +22,39 @@ from emoprep.errors import CorpusError, MissingInput
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Sequence", "open_csd"]
+__all__ = ["Sequence", "find_first", "open_csd"]
 
 # What h5py raises where bytes are not what they claim to be.
 _BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError)
 
 # DEFLATE, the SDK's filter, makes at most 1032 bytes of one.
 _EXPANSION = 1032
+
+# An hour of COVAREP, the largest of CMU's, is 107 MB (100 steps a second, 74 float32); a video of a minute is usual.
+_MOST = 2 ** 28
+
+# What Python takes for a word besides its letters.
+_WORD = 100
+
+
+def find_first(root: Path, places: Iterable[str]) -> tuple[Path | None, tuple[str, ...]]:
+    """Return the first of these paths below `root` that is there (None: none is), and a note on each further one.
+
+    Raises MissingInput for what is there and is no file: a folder, a pipe, a link that leads nowhere.
+    """
+    found, notes = None, []
+    for path in (root / place for place in places):
+        if not path.is_file():
+            if os.path.lexists(path):
+                raise MissingInput("this is no file", where=str(path), expected="a file, or nothing of this name",
+                                   got="a link that leads nowhere" if path.is_symlink() else "a folder or the like",
+                                   remedy="put the file there, or remove this")
+        elif found is None:
+            found = path
+        elif not path.samefile(found):  # Raw may be a link to its parent, and labels/ and Labels/ one folder
+            one, other = (place.relative_to(root).as_posix() for place in (found, path))
+            notes.append(f"{path.name} is there twice: {one} is read, {other} is not")
+    return found, tuple(notes)
 
 
 @contextmanager
@@ -65,39 +92,38 @@ def _bound_cache(file) -> None:
 class Sequence:
     """One computational sequence: its `name` ("All Labels", "COVAREP"), and its `videos` as the file has them.
 
-    After alignment the entries are segments, "<video>[<row of the labels>]"; they are kept as they are.
+    After alignment the entries are segments, "<video>[<row of the labels>]"; they are kept as they are. `notes` say
+    what the file lacks (metadata), and what of it is not read.
     """
 
     name: str
     videos: tuple[str, ...]
+    notes: tuple[str, ...]
 
     def __init__(self, path: Path, root):
         self._path, self._bytes = path, path.stat().st_size
         names = self._names(root, "the file")
         if not names:
             raise CorpusError("the file is empty", where=str(path), expected="<name>/data/<video>")
-        # As the SDK does: a file holds one sequence, and it is the first.
-        self.name = names[0]
-        self._data = self._open(self._open(root, self.name, "group", self.name), "data", "group", f"{self.name}/data")
-        self.videos = tuple(self._names(self._data, f"{self.name}/data"))
+        self.name, self._data, self.videos = self._only(root, names)
         self._known = frozenset(self.videos)
+        self.notes = tuple(self._notes(root, names))
 
     def dims(self, video: str) -> int:
         """Return D, the number of values in a row of the video's features; nothing is read. Errors as `read`."""
-        shape = self._shapes(*self._pair(video), video)[1]
-        return math.prod(shape[1:])
+        return self._shapes(*self._pair(video), video)[1]
 
     def read(self, video: str) -> tuple[np.ndarray, np.ndarray | list[str]]:
         """Return a video's intervals, float64 [N, 2] in seconds, and its features.
 
-        Features are float32 [N, D] (further dimensions are laid flat; NaN and infinities stay), or a list of N
-        words. Raises CorpusError (path and video) where the two are missing, of other shapes, of different
-        lengths, not stored in this file, smaller than they claim, or where a time is no finite number.
+        Features are float32 [N, D] (NaN and infinities stay), or a list of N words. Raises CorpusError (path and
+        video) where the two are missing, of other shapes, of different lengths, larger than a video's can be, not
+        stored in this file, smaller than they claim, or where a time is no finite number.
         """
         import numpy as np
 
         intervals, features = self._pair(video)
-        rows, shape = self._shapes(intervals, features, video)
+        rows, width = self._shapes(intervals, features, video)
         times = self._array(intervals, f"{video}/intervals")
         if times.dtype.kind == "S":
             raise self._error("these times are no numbers", f"{video}/intervals", got=str(times.dtype))
@@ -108,10 +134,10 @@ class Sequence:
         values = self._array(features, f"{video}/features")
         if values.dtype.kind != "S":
             with np.errstate(over="ignore"):  # beyond float32 is infinite, and told by whoever fits on it
-                return times, values.reshape(rows, math.prod(shape[1:])).astype(np.float32, copy=False)
-        if math.prod(shape[1:]) != 1:
+                return times, values.astype(np.float32, copy=False)
+        if width != 1:
             raise self._error("these words are not one a row", f"{video}/features", expected="[N, 1]",
-                              got=str(list(shape)))
+                              got=str([rows, width]))
         return times, [word.decode("utf-8", errors="replace") for word in values.reshape(rows).tolist()]
 
     # ---------------------------------------------------------------------------------------- the file's parts
@@ -148,25 +174,71 @@ class Sequence:
             raise self._error(f"this is no {kind}", part)
         return found
 
+    def _only(self, root, names: list[str]):
+        """Return the name of the sequence, its group of videos, and their names: a file holds one sequence.
+
+        Another group beside it may be there (the SDK takes the first), but not another one with videos.
+        """
+        found, failures = {}, []
+        for name in names:
+            part = f"{name}/data"
+            try:
+                data = self._open(self._open(root, name, "group", name), "data", "group", part)
+                found[name] = name, data, tuple(self._names(data, part))
+            except CorpusError as error:
+                failures.append(error)
+        if not found:
+            raise failures[0]
+        filled = [name for name, (_, _, videos) in found.items() if videos]
+        if len(filled) > 1:
+            raise CorpusError("this file holds more than one sequence", where=str(self._path), expected="one",
+                              got=" and ".join(repr(name[:100]) for name in filled[:2]),
+                              remedy="download the file again, or put each sequence into a file of its own")
+        return found[filled[0] if filled else next(iter(found))]
+
+    def _notes(self, root, names: list[str]) -> Iterator[str]:
+        file = self._path.name
+        if not self._has_metadata(root):
+            yield f"{file} has no metadata; its version and source are unknown"
+        if others := [repr(name[:100]) for name in names if name != self.name]:
+            more = f" and {len(others) - 1:,} more" if len(others) > 1 else ""
+            yield f"{file}: {self.name[:100]!r} is read, and not beside it {others[0]}{more}"
+
+    def _has_metadata(self, root) -> bool:
+        part = f"{self.name}/metadata"
+        try:
+            group = self._open(self._open(root, self.name, "group", self.name), "metadata", "group", part)
+            return bool(self._names(group, part))
+        except CorpusError:
+            return False
+
     def _pair(self, video: str):
         if video not in self._known:
             raise self._error("there is no such video", video)
         group = self._open(self._data, video, "group", video)
         return [self._open(group, name, "dataset", f"{video}/{name}") for name in ("intervals", "features")]
 
-    def _shapes(self, intervals, features, video: str) -> tuple[int, tuple[int, ...]]:
-        """Return N and the features' shape."""
+    def _shapes(self, intervals, features, video: str) -> tuple[int, int]:
+        """Return N and D; nothing is allocated before these are known to be a video's."""
         times, values = intervals.shape, features.shape
         if times is None or len(times) != 2 or times[1] != 2:
             raise self._error("the intervals have another shape", f"{video}/intervals", expected="[N, 2]",
                               got=str(list(times or ())))
-        if values is None or len(values) < 2 or not math.prod(values[1:]):
+        if values is None or len(values) != 2 or not values[1]:
             raise self._error("the features have another shape", f"{video}/features", expected="[N, D]",
                               got=str(list(values or ())))
         if times[0] != values[0]:
             raise self._error("intervals and features differ in length", video, expected=f"{times[0]} features",
                               got=str(values[0]))
-        return times[0], values
+        try:
+            room = _room(intervals, 8) + _room(features, 4)  # what is read is float64 and float32
+        except _BROKEN as error:
+            raise self._error("the values cannot be read", video, got=str(error)) from error
+        if room > _MOST:
+            raise self._error("this is more than a video's sequence can hold", video, got=f"{room:,} bytes",
+                              expected=f"at most {_MOST:,} bytes of values (an hour of COVAREP is 107,000,000)",
+                              remedy="download the file again")
+        return values
 
     def _array(self, dataset, part: str) -> np.ndarray:
         import numpy as np
@@ -195,12 +267,27 @@ class Sequence:
         stored, most = dataset.get_storage_size(), 1
         claimed = pieces = math.prod(dataset.shape) * dataset.get_type().get_size()
         if layout.get_layout() == h5d.CHUNKED and claimed:
-            chunk = layout.get_chunk()
-            chunks = math.prod(-(-size // step) for size, step in zip(dataset.shape, chunk, strict=True))
+            chunks, values = _chunks(dataset, layout)
             # A chunk that was never written would read as zeros.
-            pieces = chunks * math.prod(chunk) * dataset.get_type().get_size()
+            pieces = chunks * values * dataset.get_type().get_size()
             most = _EXPANSION if dataset.get_num_chunks() == chunks else 0
         if stored > self._bytes or max(claimed, pieces) > stored * most:
             raise self._error("not all values are there", part, expected=f"{claimed:,} bytes for {list(dataset.shape)}",
                               got=f"{stored:,} bytes", remedy="download the file again")
 
+
+def _chunks(dataset, layout) -> tuple[int, int]:
+    """Return how many chunks a dataset has, and the values in each, those beyond its border among them."""
+    chunk = layout.get_chunk()
+    return math.prod(-(-size // step) for size, step in zip(dataset.shape, chunk, strict=True)), math.prod(chunk)
+
+
+def _room(dataset, least: int) -> int:
+    """Return the bytes that a dataset takes once it is read, of which a number takes `least` or more."""
+    from h5py import h5d, h5t
+
+    kind, layout, values = dataset.get_type(), dataset.get_create_plist(), math.prod(dataset.shape)
+    if layout.get_layout() == h5d.CHUNKED and values:
+        values = math.prod(_chunks(dataset, layout))  # HDF5 unpacks a chunk as a whole
+    size = kind.get_size()
+    return values * (size + _WORD if kind.get_class() == h5t.STRING else max(size, least))

@@ -6,7 +6,7 @@ This file holds what they share: finding the format, and the segments of a set t
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -18,11 +18,16 @@ from emoprep.errors import CorpusError
 from emoprep.labels import LabelScheme
 from emoprep.utterance import SPLITS, Utterance, check_key
 
-__all__ = ["FOLDS", "Segment", "corpus_of_videos", "describe", "entries", "known_schemes", "open_processed",
-           "plain_text", "sequences", "unpadded"]
+__all__ = ["FOLDS", "Segment", "clip_number", "corpus_of_videos", "describe", "entries", "has_split", "known_schemes",
+           "open_processed", "plain_text", "sentiment_of", "sequences", "splits_of", "unpadded"]
 
-FOLDS = {"train": "train", "valid": "dev", "test": "test"}
-"""Our splits by the names that these sets use."""
+FOLDS = {"train": "train", "valid": "dev", "dev": "dev", "val": "dev", "validation": "dev", "test": "test"}
+"""Our splits by the names that these sets use; a set has one name for each."""
+
+LONGEST = 100_000
+"""Characters of a text. A file may have a longer one once, and refer to it in every row."""
+
+_HAIR = 1e-4  # by which float32 may miss the ends of a scale
 
 
 def open_processed(path: Path) -> tuple[ModuleType, Processed]:
@@ -42,7 +47,11 @@ def open_processed(path: Path) -> tuple[ModuleType, Processed]:
         raise CorpusError("this pickle is in no format that emoprep knows", where=str(path), got=describe(loaded)[:400],
                           expected=f"a set of {' or '.join(modules('processed'))}",
                           remedy="bring vectors of your own with `emoprep features STORE OUT --add NAME=FILE.npz`")
-    return found[0], found[0].read(loaded, path)
+    processed = found[0].read(loaded, path)
+    if not any(utterance.split == "train" for utterance in processed.corpus.utterances):
+        corpus = replace(processed.corpus, notes=(*processed.corpus.notes, "no utterance is in a train split"))
+        processed = replace(processed, corpus=corpus)
+    return found[0], processed
 
 
 def describe(loaded: Any, depth: int = 2) -> str:
@@ -52,6 +61,8 @@ def describe(loaded: Any, depth: int = 2) -> str:
     "dict of 'train' (dict of 'id' (list of 1: str), 'x' (None)), 'y' (list of 2: float)"
     """
     kind = type(loaded).__name__
+    if isinstance(loaded, (dict, list, tuple, set, frozenset)) and not loaded:
+        return f"an empty {kind}"
     if kind == "ndarray":
         return f"array {list(loaded.shape)} of {loaded.dtype}"
     if isinstance(loaded, dict) and depth:
@@ -59,7 +70,7 @@ def describe(loaded: Any, depth: int = 2) -> str:
         return f"dict of {', '.join(shown)}" + (f" and {len(loaded) - 6} more" if len(loaded) > 6 else "")
     if isinstance(loaded, (list, tuple)):
         inner = dict.fromkeys(type(value).__name__ for value in loaded[:20])
-        return f"{kind} of {len(loaded)}" + (f": {', '.join(inner)}" if inner else "")
+        return f"{kind} of {len(loaded)}: {', '.join(inner)}"
     return f"{kind} of {len(loaded)}" if isinstance(loaded, (dict, set, frozenset)) else ascii(loaded)[:60]
 
 
@@ -85,13 +96,16 @@ def known_schemes(corpus: str, annotation: Mapping[str, str], first: str | None 
 def plain_text(value: Any, where: str) -> str:
     r"""Return text as it was meant: UTF-8 that Python 2 wrote as bytes, and cp1252 that was taken for latin-1.
 
-    Numbers are written out. Raises CorpusError for anything else.
+    Numbers are written out. Raises CorpusError for anything else, and for more than LONGEST characters.
 
     >>> [plain_text(text, "") for text in ("Itâ\x80\x99s", "It\x92s", b"caf\xc3\xa9", "café")]
     ['It’s', 'It’s', 'café', 'café']
     """
     if not isinstance(value, (str, bytes, int, float)):
         raise CorpusError("this is no text", where=where, got=describe(value))
+    if isinstance(value, (str, bytes)) and len(value) > LONGEST:
+        raise CorpusError("this text is too long", where=where, expected=f"at most {LONGEST} characters",
+                          got=f"{len(value)}")
     text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
     with contextlib.suppress(UnicodeError):  # where it is no latin-1, or that is no UTF-8
         text = text.encode("latin-1").decode("utf-8")
@@ -107,10 +121,72 @@ _CP1252 = {chr(code): bytes([code]).decode("cp1252") for code in range(0x80, 0xA
 
 # ------------------------------------------------------------------------------------- sets by video
 
+def has_split(loaded: Any, fields: Set[str]) -> bool:
+    """Tell whether this is a dict that has a split, under whatever name, with these fields.
+
+    >>> has_split({"train": {"id": ["a"], "x": [1]}}, {"id"}), has_split({"id": ["a"]}, {"id"})
+    (True, False)
+    """
+    return isinstance(loaded, dict) and any(isinstance(part, dict) and fields <= part.keys()
+                                            for part in loaded.values())
+
+
+def splits_of(loaded: Mapping[Any, Any], fields: Set[str], path: Path) -> tuple[dict[str, dict], tuple[str, ...]]:
+    """Return the splits under the names that the file has for them, train, dev, test, and what is to be told.
+
+    Raises CorpusError for a split under a name that is not known, for two names of one split, and for a split that
+    lacks one of `fields`. What is no split is left out, and told.
+    """
+    others = [key for key in loaded if key not in FOLDS]
+    for key in others:
+        part = loaded[key]
+        if isinstance(part, dict) and any(entries(values) is not None for values in part.values()):
+            raise CorpusError("a split of this name is not known", where=str(path), got=ascii(key)[:100],
+                              expected="train, valid (or dev, val, validation) and test",
+                              remedy="name it as one of these, or take it out")
+    found: dict[str, dict] = {}
+    for name in sorted((key for key in loaded if key in FOLDS), key=lambda name: SPLITS.index(FOLDS[name])):
+        part, where = loaded[name], f"{path}: {name}"
+        if not isinstance(part, dict):
+            raise CorpusError("this split cannot be read", where=where, expected="a dict of its fields",
+                              got=describe(part))
+        if missing := sorted(fields - part.keys()):
+            raise CorpusError(f"{missing[0]} is missing", where=where, expected="the fields that other splits have",
+                              got=describe(part, 1)[:300])
+        twin = next((other for other in found if FOLDS[other] == FOLDS[name]), None)
+        if twin is not None:
+            raise CorpusError("one split is there under two names", where=str(path), got=f"{twin} and {name}",
+                              expected="one of valid, dev, val and validation")
+        found[name] = part
+    named = ", ".join(ascii(key)[:40] for key in others[:6]) + (f" and {len(others) - 6} more" if others[6:] else "")
+    return found, (f"what is no split is left out: {named}",) if others else ()
+
+
+def sentiment_of(value: Any, where: str) -> float:
+    """Return a sentiment from -3 to 3; float32 may miss an end by a hair, and is put there.
+
+    >>> sentiment_of(-3.00001, ""), sentiment_of(1, "")
+    (-3.0, 1.0)
+    """
+    if type(value) not in (int, float) or not abs(value) <= 3 + _HAIR:  # nor is NaN
+        raise CorpusError("this sentiment cannot be read", where=where, expected="a number from -3 to 3",
+                          got=ascii(value)[:100])
+    return float(max(-3, min(3, value)))
+
+
+def clip_number(clip: str) -> int | None:
+    """Return the number that a clip's name is, or None.
+
+    >>> clip_number("0012"), clip_number("t7500_12000")
+    (12, None)
+    """
+    return int(clip) if clip.isascii() and clip.isdigit() and len(clip) <= 9 else None
+
+
 class Segment(NamedTuple):
     """A row of a set that is laid out by video: where it stands in the file, and what names it.
 
-    `name` is the end of its key ("12", "t7500_12000"), `place` what orders the segments of a video.
+    `name` is the end of its key ("0012", "t7500_12000"), `place` what orders the segments of a video.
     """
 
     split: str
@@ -125,13 +201,13 @@ class Segment(NamedTuple):
     end: Fraction | None = None
 
 
-def corpus_of_videos(segments: Iterable[Segment], other: str, annotation: Mapping[str, str], path: Path
-                     ) -> tuple[Corpus, list[Segment]]:
+def corpus_of_videos(segments: Iterable[Segment], other: str, annotation: Mapping[str, str], path: Path,
+                     notes: tuple[str, ...] = ()) -> tuple[Corpus, list[Segment]]:
     """Return the corpus of a set with sentiments, and its segments in the order of the index.
 
     It is CMU-MOSEI if each of its videos is in one of MOSEI's standard folds, else the corpus `other`, whose label
-    schemes are MOSEI's under another name. A dialogue is a video; where one lies in several splits, a video of a
-    split.
+    schemes are MOSEI's under another name. MOSEI's clips are numbers; those of others keep the names that their own
+    tables have for them ("0012"). A dialogue is a video; where one lies in several splits, a video of a split.
     """
     segments = sorted(segments, key=lambda one: (SPLITS.index(one.split), one.video, one.place))
     splits: dict[str, set[str]] = {}
@@ -141,7 +217,8 @@ def corpus_of_videos(segments: Iterable[Segment], other: str, annotation: Mappin
     apart = all(len(several) == 1 for several in splits.values())
     utterances, turns, first = [], {}, {}
     for segment in segments:
-        key = f"{name}_{segment.video}_{segment.name}"
+        number = clip_number(segment.name) if name == "mosei" else None
+        key = f"{name}_{segment.video}_{segment.name if number is None else number}"
         check_key(key, f"{path}: {segment.split} row {segment.row}")
         twin = first.setdefault(key, segment)
         if twin is not segment:
@@ -154,7 +231,7 @@ def corpus_of_videos(segments: Iterable[Segment], other: str, annotation: Mappin
             key=key, corpus=name, split=segment.split, dialogue=dialogue, turn=turn, speaker=segment.video,
             text=segment.text, start=start, end=segment.end, annotation=segment.annotation,
             seconds=None if start is None else float(segment.end - start)))
-    notes = () if apart else ("a video lies in several splits: its dialogues are named by split",)
+    notes += () if apart else ("a video lies in several splits: its dialogues are named by split",)
     schemes = tuple(replace(scheme, name=scheme.name.replace("mosei", name))
                     for scheme in known_schemes("mosei", annotation))
     return Corpus(name, path.parent, tuple(utterances), annotation_files=(path.name,), notes=notes,

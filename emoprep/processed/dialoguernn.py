@@ -160,16 +160,18 @@ def _vector(value: Any, dim: int, name: str, turn: _Turn, path: Path) -> Any:
         vector = None
     if vector is None or vector.shape != (dim,):
         raise CorpusError(f"{name}: these are no features", where=f"{path}: {turn.utterance.key}", got=describe(value),
-                          expected=f"{dim} numbers, as in the first utterance")
+                          expected=f"{dim} numbers, as most utterances have")
     return vector
 
 
 def _dim(part: Mapping, name: str, path: Path) -> int:
-    first = next((values[0] for values in part.values() if len(values)), None)
-    if not entries(first):
+    """Return how long most vectors are, so that the one that differs is named, the first too."""
+    vectors = [value for values in part.values() for value in values]
+    counted = Counter(map(entries, vectors)).most_common(1)
+    if not counted or not counted[0][0]:
         raise CorpusError(f"{name}: these are no features", where=str(path), expected="a list of numbers an utterance",
-                          got=describe(first))
-    return len(first)
+                          got=describe(vectors[0] if vectors else vectors))
+    return counted[0][0]
 
 
 def _check(found: Dialogues, path: Path) -> None:

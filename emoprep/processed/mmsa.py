@@ -5,7 +5,6 @@ Its quirks, and what is done about each, stand at the foot of this file and on `
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,19 @@ from typing import Any
 
 from emoprep.contracts import Processed
 from emoprep.errors import CorpusError
-from emoprep.processed import FOLDS, Segment, corpus_of_videos, describe, plain_text, sequences, unpadded
+from emoprep.processed import (
+    FOLDS,
+    Segment,
+    clip_number,
+    corpus_of_videos,
+    describe,
+    has_split,
+    plain_text,
+    sentiment_of,
+    sequences,
+    splits_of,
+    unpadded,
+)
 
 NAME = "mmsa"
 TITLE = "features of the MMSA framework (aligned_50.pkl, unaligned_50.pkl)"
@@ -29,6 +40,7 @@ CITATION = """\
 }"""
 
 MODALITIES = {"text": "text", "audio": "audio", "vision": "video"}
+FIELDS = frozenset(("id", "regression_labels"))
 POLARITIES = ("negative", "neutral", "positive")
 _OF_MODALITY = {"regression_labels_T": "sentiment_text", "regression_labels_A": "sentiment_audio",
                 "regression_labels_V": "sentiment_video"}
@@ -36,21 +48,20 @@ _OF_MODALITY = {"regression_labels_T": "sentiment_text", "regression_labels_A": 
 
 def recognise(loaded: Any) -> bool:
     """Tell whether this is a dict of splits whose rows have an id and a regression label."""
-    return isinstance(loaded, dict) and any(name in loaded for name in FOLDS) and all(
-        isinstance(loaded[name], dict) and {"id", "regression_labels"} <= set(loaded[name])
-        for name in FOLDS if name in loaded)
+    return has_split(loaded, FIELDS)
 
 
 def read(loaded: Any, path: Path) -> Processed:
     """Read the splits that are there. Raises CorpusError (split, field and row) for what is not as MMSA has it."""
-    parts = [_Part(path, name, loaded[name]) for name in FOLDS if name in loaded]
+    splits, notes = splits_of(loaded, FIELDS, path)
+    parts = [_Part(path, name, fields) for name, fields in splits.items()]
     annotation = {"sentiment": "float64"}
     annotation |= {column: "float64" for field, column in _OF_MODALITY.items() if _in_all(parts, field)}
     if _in_all(parts, "annotations") or _in_all(parts, "classification_labels"):
         annotation["polarity"] = "string"
     corpus, segments = corpus_of_videos(
         (segment for number, part in enumerate(parts) for segment in part.segments(number, annotation)),
-        NAME, annotation, path)
+        NAME, annotation, path, notes)
     arrays = {name: [sequences(part.fields, field, part.count, part.where) for part in parts]
               for field, name in MODALITIES.items() if _in_all(parts, field)}
     tokens = [part.tokens() for part in parts] if "text" in arrays else [None]
@@ -92,34 +103,31 @@ class _Part:
 
     def segments(self, number: int, annotation: Sequence[str]) -> Iterator[Segment]:
         texts = self.column("raw_text") if "raw_text" in self else [""] * self.count
-        columns = {"sentiment": self._numbers("regression_labels")}
-        columns |= {column: self._numbers(field) for field, column in _OF_MODALITY.items() if column in annotation}
+        columns = {"sentiment": self._sentiments("regression_labels")}
+        columns |= {column: self._sentiments(field) for field, column in _OF_MODALITY.items() if column in annotation}
         if "polarity" in annotation:
             columns["polarity"] = self._polarities()
         for row, (name, text) in enumerate(zip(self.column("id"), texts, strict=True)):
             video, mark, clip = plain_text(name, f"{self.where}, id {row}").partition("$_$")
             if not mark:
                 raise self.wrong("id", "video$_$clip", f"{ascii(name)[:100]} in row {row}")
-            is_number = clip.isascii() and clip.isdigit() and len(clip) <= 9
-            yield Segment(FOLDS[self.name], number, row, video, str(int(clip)) if is_number else clip,
-                          (not is_number, int(clip) if is_number else 0, clip),
+            which = clip_number(clip)
+            yield Segment(FOLDS[self.name], number, row, video, clip, (which is None, which or 0, clip),
                           plain_text(text, f"{self.where}, raw_text {row}"),
                           {column: columns[column][row] for column in annotation})
 
-    def _numbers(self, field: str) -> list[float]:
-        values = self.column(field)
-        for row, value in enumerate(values):
-            if type(value) not in (int, float) or not math.isfinite(value):
-                raise self.wrong(field, "a number", f"{ascii(value)[:100]} in row {row}")
-        return [float(value) for value in values]
+    def _sentiments(self, field: str) -> list[float]:
+        return [sentiment_of(value, f"{self.where}, {field} {row}") for row, value in enumerate(self.column(field))]
 
     def _polarities(self) -> list[str]:
         if "annotations" in self:
-            return [plain_text(value, f"{self.where}, annotations").strip().lower()
-                    for value in self.column("annotations")]
-        codes = self._numbers("classification_labels")
-        if unknown := set(codes) - {0.0, 1.0, 2.0}:
-            raise self.wrong("classification_labels", "0, 1 or 2 (negative, neutral, positive)", str(min(unknown)))
+            return [plain_text(value, f"{self.where}, annotations {row}").strip().lower()
+                    for row, value in enumerate(self.column("annotations"))]
+        codes = self.column("classification_labels")
+        for row, code in enumerate(codes):
+            if type(code) not in (int, float) or code not in (0, 1, 2):
+                raise self.wrong("classification_labels", "0, 1 or 2 (negative, neutral, positive)",
+                                 f"{ascii(code)[:100]} in row {row}")
         return [POLARITIES[int(code)] for code in codes]
 
 

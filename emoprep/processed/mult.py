@@ -5,7 +5,6 @@ Its quirks, and what is done about each, stand at the foot of this file and on `
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from fractions import Fraction
@@ -14,7 +13,19 @@ from typing import Any
 
 from emoprep.contracts import Processed
 from emoprep.errors import CorpusError
-from emoprep.processed import FOLDS, Segment, corpus_of_videos, describe, entries, plain_text, sequences, unpadded
+from emoprep.processed import (
+    FOLDS,
+    Segment,
+    corpus_of_videos,
+    describe,
+    entries,
+    has_split,
+    plain_text,
+    sentiment_of,
+    sequences,
+    splits_of,
+    unpadded,
+)
 
 NAME = "mult"
 TITLE = "features of the Multimodal Transformer and of MultiBench (mosei_senti_data.pkl)"
@@ -30,24 +41,24 @@ CITATION = """\
 }"""
 
 MODALITIES = {"text": "text", "audio": "audio", "vision": "video"}
+FIELDS = frozenset((*MODALITIES, "labels"))
 ANNOTATION = {"sentiment": "float64"}
 
 
 def recognise(loaded: Any) -> bool:
     """Tell whether this is a dict of splits, each with text, audio, vision and labels."""
-    return isinstance(loaded, dict) and any(name in loaded for name in FOLDS) and all(
-        isinstance(loaded[name], dict) and {*MODALITIES, "labels"} <= set(loaded[name])
-        for name in FOLDS if name in loaded)
+    return has_split(loaded, FIELDS)
 
 
 def read(loaded: Any, path: Path) -> Processed:
     """Read the splits that are there. Raises CorpusError (split, field and row) for what is not as MulT has it."""
-    names = [name for name in FOLDS if name in loaded]
+    splits, notes = splits_of(loaded, FIELDS, path)
     corpus, segments = corpus_of_videos(
-        (segment for part, name in enumerate(names) for segment in _segments(loaded[name], name, part, path)),
-        NAME, ANNOTATION, path)
-    arrays = {modality: [sequences(loaded[name], field, len(loaded[name]["labels"]), f"{path}: {name}")
-                         for name in names] for field, modality in MODALITIES.items()}
+        (segment for number, (name, part) in enumerate(splits.items())
+         for segment in _segments(part, name, number, path)),
+        NAME, ANNOTATION, path, notes)
+    arrays = {modality: [sequences(part, field, len(part["labels"]), f"{path}: {name}")
+                         for name, part in splits.items()] for field, modality in MODALITIES.items()}
     return unpadded(corpus, segments, arrays, path, NAME)
 
 
@@ -71,9 +82,9 @@ def _segments(part: dict, name: str, number: int, path: Path) -> Iterator[Segmen
         raise CorpusError("id cannot be read", where=where, expected=f"[{len(labels)}, 3]: video, start and end",
                           got="none, so that nothing says which row is which" if ids is None else describe(ids))
     for row, (fields, sentiment) in enumerate(zip(ids, labels, strict=True)):
-        if entries(fields) != 3 or not math.isfinite(sentiment):
+        if entries(fields) != 3:
             raise CorpusError("this row cannot be read", where=f"{where}, row {row}", got=describe(fields),
-                              expected="video, start and end, and a sentiment that is a number")
+                              expected="video, start and end")
         # Entries of an aligned sequence are named <video>[<row>].
         video = plain_text(fields[0], f"{where}, row {row}").partition("[")[0]
         start, end = (_seconds(text, where, row) for text in fields[1:])
@@ -81,7 +92,7 @@ def _segments(part: dict, name: str, number: int, path: Path) -> Iterator[Segmen
             raise CorpusError("this segment has no length", where=f"{where}, row {row}",
                               got=f"{float(start)} to {float(end)} s", expected="an end after its start and after 0")
         yield Segment(FOLDS[name], number, row, video, f"t{round(start * 10_000)}_{round(end * 10_000)}", (start, end),
-                      "", {"sentiment": sentiment}, start, end)
+                      "", {"sentiment": sentiment_of(sentiment, f"{where}, row {row}")}, start, end)
 
 
 def _seconds(value: Any, where: str, row: int) -> Fraction:

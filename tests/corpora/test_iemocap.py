@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections import Counter
@@ -367,9 +368,22 @@ def test_names_that_are_nothing(tmp_path):
                  "sentences/ForcedAlignment/Ses01F_impro01/Ses01F_impro01_F001.phseg"):
         write(folder / "Session1", name, STUB)
     # A folder, a pipe and a link to nowhere are no files, whatever their names.
-    (folder / "Session1/dialog/EmoEvaluation/Ses01F_impro03.txt").mkdir()
     (folder / "Session1/dialog/transcriptions/Ses01F_impro03.txt").symlink_to("nowhere")
+    (folder / "Session1/dialog/EmoEvaluation/Categorical.txt").mkdir()
     assert open_corpus(folder)[1] == before
+
+
+@pytest.mark.parametrize("kind, got", [("folder", "a folder or the like"), ("pipe", "a folder or the like"),
+                                       ("link", "a link that leads nowhere")])
+def test_an_evaluation_that_is_no_file(tmp_path, kind, got):
+    folder = build_miniature(tmp_path).folder
+    path = folder / EVALUATION
+    path.unlink()
+    {"folder": path.mkdir, "pipe": lambda: os.mkfifo(path), "link": lambda: path.symlink_to("nowhere")}[kind]()
+    with pytest.raises(CorpusError) as caught:
+        open_corpus(folder)
+    assert str(caught.value) == (f"{EVALUATION}: this evaluation is no file: got {got}; fetch it again, or "
+                                 "remove it to leave the dialogue out")
 
 
 @pytest.mark.parametrize("name", ["Ses02F_impro01.txt", "Ses01F_impro01 (1).txt", "Ses01X_impro01.txt", "notes.txt",
@@ -394,7 +408,7 @@ def test_what_looks_like_iemocap(tmp_path):
 
 # ----------------------------------------------------------------------------------------------- the lines
 
-@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
 def test_line_ends(tmp_path, ending):
     read = corpus_of(tmp_path, HEAD, "C-E1:\tNeutral;\t()", "A-E3:\tval 3; act 2; dom  2;\t()", ending=ending,
                      transcription=f"Ses01F_impro01_F000 [006.2901-008.2357]: Hello.{ending}",
@@ -461,11 +475,13 @@ def test_lines_of_an_evaluation_that_are_nothing_are_counted(tmp_path):
             f"(the first: {EVALUATION}:5)") in read.notes
 
 
-@pytest.mark.parametrize("data", [b"", f"{HEADER}\n".encode(), b"\n\n"])
-def test_an_evaluation_without_a_turn_is_told(tmp_path, data):
-    read = corpus_of(tmp_path, data)
-    assert read.utterances == ()
-    assert f"left out: 1 evaluations without a turn (the first: {EVALUATION})" in read.notes
+@pytest.mark.parametrize("data", [
+    b"", f"{HEADER}\n".encode(), b"\n\n", hashlib.shake_256(b"").digest(200),
+    *(f"{HEADER}\n\n{HEAD}\n".encode(encoding) for encoding in ("utf-16", "utf-16-le", "utf-16-be"))])
+def test_an_evaluation_without_a_turn(tmp_path, data):
+    assert failure(tmp_path, data) == (
+        f"{EVALUATION}:1: this evaluation holds no turn: expected [start - end], name, emotion, [V, A, D] in a line; "
+        "fetch it again, or remove the file to leave the dialogue out")
 
 
 RATER = "a turn, or below it a line of one of its raters"
@@ -562,7 +578,7 @@ def test_an_alignment_that_ends_early(tmp_path, data, line):
 # ------------------------------------------------------------------------------------ whatever stands there
 
 fuzz = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-noise = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"), max_size=30)
+noise = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), max_size=30)
 
 
 def outcome(folder, where, *lines, **files):
@@ -593,7 +609,7 @@ RATERS = ["C-E1:\tExcited; Happiness;\t()", "C-F1:\t;\t()", "C-E2:\tOther;\t(amu
 
 
 @fuzz
-@given(st.lists(damaged(HEADS + RATERS), max_size=8), st.sampled_from(["\n", "\r\n"]))
+@given(st.lists(damaged(HEADS + RATERS), max_size=8), st.sampled_from(["\n", "\r\n", "\r"]))
 @example(["\x00"], "\n")
 @example(["\x85" + HEAD], "\n")
 @example([HEAD, "A-E1:" + ";" * 50_000], "\n")

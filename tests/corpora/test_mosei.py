@@ -304,6 +304,40 @@ def test_where_the_label_file_may_lie(tmp_path, folder):
     assert read.annotation_files == (path.relative_to(tmp_path).as_posix(),)
 
 
+def test_labels_in_two_places(tmp_path):
+    for folder in (tmp_path / "csd", tmp_path / "Raw"):
+        labels(folder, {"25522": [(0.5, 1.0, NOTHING)]})
+    rated(tmp_path)
+    rated(tmp_path / "Raw")
+    read = corpus(tmp_path)
+    assert read.annotation_files == ("Labels/5000_batch_raw.csv", "Raw/CMU_MOSEI_Labels.csd")
+    assert [note for note in read.notes if "twice" in note] == [
+        "5000_batch_raw.csv is there twice: Labels/5000_batch_raw.csv is read, Raw/Labels/5000_batch_raw.csv is not",
+        "CMU_MOSEI_Labels.csd is there twice: Raw/CMU_MOSEI_Labels.csd is read, csd/CMU_MOSEI_Labels.csd is not"]
+
+
+@pytest.mark.parametrize("name", ["CMU_MOSEI_Labels.csd", "labels/CMU_MOSEI_Labels.csd", "Labels/mturk_extra_v2.csv",
+                                  "Raw/Labels/5000_batch_raw.csv", "language/CMU_MOSEI_TimestampedWords.csd"])
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_an_annotation_file_that_is_no_file(tmp_path, name, kind):
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.mkdir() if kind == "folder" else path.symlink_to("nowhere")
+    if "Words" in name:
+        labels(tmp_path, {"25522": [(0.5, 1.0, NOTHING)]})
+    assert recognise(tmp_path).NAME == "mosei"
+    assert failure(tmp_path, MissingInput).startswith(f"{path}: this is no file: ")
+
+
+def test_a_label_file_without_metadata_is_told(tmp_path):
+    labels(tmp_path, {"25522": [(0.5, 1.0, NOTHING)]}, metadata=False)
+    note = "CMU_MOSEI_Labels.csd has no metadata; its version and source are unknown"
+    assert note in corpus(tmp_path).notes
+    assert note in corpus(tmp_path / "CMU_MOSEI_Labels.csd").notes
+    labels(tmp_path, {"25522": [(0.5, 1.0, NOTHING)]})
+    assert not any("metadata" in told for told in corpus(tmp_path).notes)
+
+
 FILM, CLIP, WAV = (f"{FILMS}/25522.mp4", f"{CLIPS}/25522_7.mp4", f"{SOUNDS}/25522.wav")
 
 

@@ -2,8 +2,10 @@
 
 import functools
 import json
+import os
 import pickle
 import tempfile
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 from mosei_miniature import build_sequences, write_csd
 
 from emoprep.errors import CorpusError, EmoprepError, MissingInput
-from emoprep.formats.csd import open_csd
+from emoprep.formats.csd import find_first, open_csd
 
 TIMES = [[0.0, 0.5], [0.5, 1.25], [1.0, 2.0]]
 VALUES = np.array([[1.5, -np.inf], [np.nan, 0.1], [3.0, 4.0]], np.float32)
@@ -54,6 +56,8 @@ def test_a_sequence_comes_back_as_it_was_written(tmp_path, metadata):
     with open_csd(write(tmp_path, metadata=metadata)) as sequence:
         assert (sequence.name, sequence.videos) == ("COVAREP", ("-aBc__1",))
         assert sequence.dims("-aBc__1") == 2
+        assert sequence.notes == (() if metadata else
+                                  ("COVAREP.csd has no metadata; its version and source are unknown",))
         intervals, features = sequence.read("-aBc__1")
     assert (intervals.dtype, features.dtype) == (np.float64, np.float32)
     assert intervals.tolist() == TIMES
@@ -106,11 +110,17 @@ def test_words_and_what_is_no_utf8(tmp_path):
     assert read(write(tmp_path, features=words), "-aBc__1")[1] == ["well", "café", "\ufffd"]
 
 
-def test_further_dimensions_are_laid_flat(tmp_path):
-    path = write(tmp_path, features=np.arange(12.0).reshape(3, 2, 2))
+@pytest.mark.parametrize("empty", ["a group without members", "a link"])
+def test_metadata_that_says_nothing(tmp_path, empty):
+    path = write(tmp_path)
+    with h5py.File(path, "a") as file:
+        del file["COVAREP/metadata"]
+        file["COVAREP/metadata"] = h5py.SoftLink("/COVAREP/data")
+        if empty != "a link":
+            del file["COVAREP/metadata"]
+            file.create_group("COVAREP/metadata")
     with open_csd(path) as sequence:
-        assert sequence.dims("-aBc__1") == 4
-        assert sequence.read("-aBc__1")[1].tolist() == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+        assert sequence.notes == ("COVAREP.csd has no metadata; its version and source are unknown",)
 
 
 def test_a_video_without_steps(tmp_path):
@@ -127,12 +137,54 @@ def test_aligned_entries_are_kept_as_they_are(tmp_path):
         assert sequence.read("25522[10]")[0].tolist() == TIMES
 
 
-def test_the_first_of_several_sequences_is_read_as_the_sdk_does(tmp_path):
+@pytest.mark.parametrize("beside, rest", [(["words/data"], ""), (["words"], ""), (["A/data"], ""),
+                                          (["A/data", "B", "words/metadata"], " and 2 more")])
+def test_the_only_group_with_videos_is_read_and_the_others_are_told(tmp_path, beside, rest):
     path = write(tmp_path, name="glove_vectors")
     with h5py.File(path, "a") as file:
-        file.create_group("words/data")
+        for group in beside:
+            file.create_group(group)
     with open_csd(path) as sequence:
-        assert sequence.name == "glove_vectors"
+        assert (sequence.name, sequence.videos) == ("glove_vectors", ("-aBc__1",))
+        assert sequence.notes == (f"glove_vectors: 'glove_vectors' is read, and not beside it "
+                                  f"{beside[0].partition('/')[0]!r}{rest}",)
+        assert sequence.read("-aBc__1")[0].tolist() == TIMES
+
+
+def test_a_second_group_with_videos(tmp_path):
+    path = write(tmp_path)
+    with h5py.File(path, "a") as file:
+        file.create_group("A/data/a")
+    assert refused(path) == (": this file holds more than one sequence: expected one, got 'A' and 'COVAREP'; download "
+                             "the file again, or put each sequence into a file of its own")
+
+
+# -------------------------------------------------------------------------------------------- which file
+
+def test_the_first_of_two_places_is_taken_and_the_other_is_told(tmp_path):
+    for folder in ("csd", "Raw"):
+        (tmp_path / folder).mkdir()
+    places = ["a.csd", "csd/a.csd", "Raw/a.csd", "link/a.csd"]
+    assert find_first(tmp_path, places) == (None, ())
+    (tmp_path / "Raw/a.csd").write_bytes(b"1")
+    (tmp_path / "link").symlink_to("Raw")  # which is the same file again
+    assert find_first(tmp_path, places) == (tmp_path / "Raw/a.csd", ())
+    (tmp_path / "csd/a.csd").write_bytes(b"1")
+    assert find_first(tmp_path, places[:3]) == (tmp_path / "csd/a.csd", (
+        "a.csd is there twice: csd/a.csd is read, Raw/a.csd is not",))
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("kind, got", [("folder", "a folder or the like"), ("pipe", "a folder or the like"),
+                                       ("link", "a link that leads nowhere")])
+def test_what_is_there_and_is_no_file(tmp_path, kind, got, first):
+    path = tmp_path / "b.csd"
+    {"folder": path.mkdir, "pipe": lambda: os.mkfifo(path), "link": lambda: path.symlink_to("nowhere")}[kind]()
+    (tmp_path / "a.csd").write_bytes(b"1")
+    with pytest.raises(MissingInput) as caught:
+        find_first(tmp_path, ["b.csd", "a.csd"] if first else ["a.csd", "b.csd"])
+    assert str(caught.value) == (f"{path}: this is no file: expected a file, or nothing of this name, got {got}; "
+                                 "put the file there, or remove this")
 
 
 def test_the_file_is_closed_afterwards(tmp_path):
@@ -191,6 +243,7 @@ def test_what_a_file_lacks(tmp_path, make, told):
     (np.zeros((3, 3)), VALUES, "/intervals: the intervals have another shape: expected [N, 2], got [3, 3]"),
     (np.zeros(6), VALUES, "/intervals: the intervals have another shape: expected [N, 2], got [6]"),
     (TIMES, np.zeros(3), "/features: the features have another shape: expected [N, D], got [3]"),
+    (TIMES, np.zeros((3, 2, 1)), "/features: the features have another shape: expected [N, D], got [3, 2, 1]"),
     (TIMES, np.zeros((3, 0)), "/features: the features have another shape: expected [N, D], got [3, 0]"),
     (TIMES, VALUES[:2], ": intervals and features differ in length: expected 3 features, got 2"),
     ([[0, 1], [np.nan, 2], [2, 3]], VALUES,
@@ -303,15 +356,61 @@ def test_a_name_that_is_no_text(tmp_path):
 
 # ---------------------------------------------------------------------------------------- sizes that are claimed
 
-@pytest.mark.parametrize("how", [{}, {"chunks": (1000, 74), "compression": "gzip"}, {"chunks": (10**6, 74)}])
-def test_a_million_million_rows_that_are_not_there(tmp_path, how):
-    rows = 10**12
+@pytest.mark.parametrize("kind, how, room", [
+    ("f4", {"chunks": (10**5, 74)}, 15_000_000 * (74 * 4 + 16)), ("f4", {}, 15_000_000 * (74 * 4 + 16)),
+    ("u1", {}, 15_000_000 * (74 * 4 + 16)), ("S1", {}, 15_000_000 * (74 * 101 + 16)),
+    ("f8", {}, 15_000_000 * (74 * 8 + 16))])
+def test_more_than_a_video_can_hold(tmp_path, kind, how, room):
+    """A few megabytes of gzip would be gigabytes of zeros."""
+    path = made(tmp_path, lambda group: [
+        group.create_dataset("intervals", (15_000_000, 2), "f8", chunks=(10**5, 2), compression="gzip"),
+        group.create_dataset("features", (15_000_000, 74), kind, **how)])
+    told = (f", a: this is more than a video's sequence can hold: expected at most 268,435,456 bytes of values (an "
+            f"hour of COVAREP is 107,000,000), got {room:,} bytes; download the file again")
+    assert refused(path) == told
+    with open_csd(path) as sequence, pytest.raises(CorpusError) as caught:  # before anything is read
+        sequence.dims("a")
+    assert str(caught.value) == f"{path}{told}"
+
+
+def test_words_that_would_be_too_many(tmp_path):
+    """A word of one letter takes a hundred bytes."""
+    def fill(group):
+        group.create_dataset("intervals", data=np.zeros((3_000_000, 2), np.uint8), compression="gzip")
+        group.create_dataset("features", data=np.full((3_000_000, 1), b"a"), compression="gzip")
+    path = made(tmp_path, fill)
+    tracemalloc.start()
+    told = refused(path)
+    assert tracemalloc.get_traced_memory()[1] < 10**6
+    tracemalloc.stop()
+    assert told.startswith(", a: this is more than a video's sequence can hold")
+
+
+def test_a_chunk_that_is_larger_than_a_video(tmp_path):
+    """HDF5 unpacks all of it for one row."""
+    def fill(group):
+        group.create_dataset("intervals", data=[[0, 1]])
+        group.create_dataset("features", (1, 74), "f4", maxshape=(None, 74), chunks=(10**6, 74), compression="gzip")
+    assert refused(made(tmp_path, fill)).startswith(", a: this is more than a video's sequence can hold")
+
+
+def test_an_hour_of_covarep_is_not_too_much(tmp_path):
+    def fill(group):
+        group.create_dataset("intervals", (360_000, 2), "f8", compression="gzip")
+        group.create_dataset("features", (360_000, 74), "f4", compression="gzip")
+    with open_csd(made(tmp_path, fill)) as sequence:
+        assert sequence.dims("a") == 74
+
+
+@pytest.mark.parametrize("how", [{}, {"chunks": (1000, 74), "compression": "gzip"}, {"chunks": (200_000, 74)}])
+def test_half_a_million_rows_that_are_not_there(tmp_path, how):
+    rows = 500_000
     path = made(tmp_path, lambda group: [group.create_dataset("intervals", (rows, 2), "f8", chunks=how.get("chunks")
                                                               and (how["chunks"][0], 2)),
                                          group.create_dataset("features", (rows, 74), "f4", **how)])
     assert path.stat().st_size < 10_000
-    assert refused(path) == (", a/intervals: not all values are there: expected 16,000,000,000,000 bytes for "
-                             "[1000000000000, 2], got 0 bytes; download the file again")
+    assert refused(path) == (", a/intervals: not all values are there: expected 8,000,000 bytes for "
+                             "[500000, 2], got 0 bytes; download the file again")
 
 
 def test_a_chunk_that_is_missing(tmp_path):
@@ -336,7 +435,7 @@ def test_values_that_would_lie_beyond_the_end(tmp_path):
     """Shape and length agree, and both are untrue: HDF5 says so itself."""
     path = made(tmp_path, lambda group: [group.create_dataset("intervals", data=np.zeros((4321, 2))),
                                          group.create_dataset("features", data=np.zeros((4321, 1), np.float32))])
-    data, rows = path.read_bytes(), 10**11
+    data, rows = path.read_bytes(), 10**7
     for size in (1, 4, 16):
         old, new = (4321 * size).to_bytes(8, "little"), (rows * size).to_bytes(8, "little")
         assert old in data

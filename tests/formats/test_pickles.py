@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from emoprep.errors import CorpusError, EmoprepError, MissingInput
 from emoprep.formats.pickles import load
+from emoprep.formats.pickles.weight import heaviest
 
 PLAIN = {
     "numbers": [0, 1, 255, 65_536, -5, 2**40, -(2**70), 2.5, float("inf"), True, False, None],
@@ -178,7 +179,7 @@ def test_objects_are_named(tmp_path):
     (b"\x80\x02cnumpy\ndtype\nU\x02f4\x85R.", "got a dtype by itself"),
     (b"\x80\x04B\x00\x00\x01\x00" + bytes(65_536) + b".", "got long bytes that are no array's"),
     (b"\x80\x04\x8c\x05a\nb\x1b[\x8c\x01c\x93.", r"got a\nb\x1b[.c"), (b"\xff.", "got 0xff, which is no instruction"),
-    (b"\x80\xff.", "protocol: 255"),
+    (b"\x80\xff.", "the protocol of this pickle is not known: expected 0 to 5, got 255"),
 ])
 def test_instructions_that_data_do_not_need(tmp_path, raw, said):
     assert said in refusal(tmp_path, raw)
@@ -194,8 +195,10 @@ def test_arrays_of_other_kinds(tmp_path, array):
 def test_what_is_no_pickle(tmp_path):
     with pytest.raises(MissingInput, match="the pickle is not there"):
         load(tmp_path / "nothing.pkl")
-    with pytest.raises(MissingInput, match="the pickle is not there"):
-        load(tmp_path)
+    os.mkfifo(tmp_path / "pipe.pkl")
+    for other in (tmp_path, tmp_path / "pipe.pkl"):
+        with pytest.raises(MissingInput, match="this is no file: expected a file"):
+            load(other)
     packed = gzip.compress(pickle.dumps(PLAIN))
     assert "this is no pickle: got gzip; unpack it first" in refusal(tmp_path, packed)
     for start, kind in ((b"PK\x03\x04", "zip (as torch.save writes)"), (b"\x89HDF\r\n", "HDF5"), (b"PAR1", "parquet"),
@@ -242,6 +245,10 @@ def array_of(shape, content, dtype=b"f4"):
             b"J\xff\xff\xff\xffK\x00tb\x89U" + bytes([len(content)]) + content + b"tb.")
 
 
+# Multiples of 2^61 - 1, all of which hash to 0: without a bound each would be compared with all before it.
+COLLIDING = [b"\x8a\x10" + ((2**61 - 1) * number).to_bytes(16, "little") for number in range(1, 100_000)]
+TOO_LARGE = "this cannot be a key: expected a whole number of 64 bits"
+
 BOMBS = {
     "string-length": (b"\x80\x04\x8d" + struct.pack("<Q", 2**62) + b".", "expected 4611686018427387904 bytes more"),
     "bytes-length": (b"\x80\x04\x8e" + struct.pack("<Q", 2**63) + b".", "ends early"),
@@ -260,13 +267,26 @@ BOMBS = {
     "short-content": (array_of((3,), b"\0" * 8), "not as long as its shape says: expected [3] of float32: 12 bytes"),
     "no-size": (array_of((2**40,), b"", b"S0"), "this kind of array is not admitted"),
     "characters": (array_of((1,), b"\xff\xff\xff\x7f", b"U1"), "the content of an array is no text"),
-    "keys": (b"\x80\x02}(K\x01u.", "broken here"),
+    "keys": (b"\x80\x02}(K\x01u.", "broken here: got a key without its value"),
+    "dict-keys": (b"(K\x01d.", "broken here: got a key without its value"),
+    "colliding-keys": (b"\x80\x04}(" + b"".join(number + b"N" for number in COLLIDING) + b"u.", TOO_LARGE),
+    "colliding-members": (b"\x80\x04\x8f(" + b"".join(COLLIDING) + b"\x90.", TOO_LARGE),
+    "colliding-frozen": (b"\x80\x04(" + b"".join(COLLIDING) + b"\x91.", TOO_LARGE),
+    "colliding-in-tuples": (b"\x80\x04(" + b"".join(number + b"\x85" for number in COLLIDING) + b"\x91.", TOO_LARGE),
+    "two-numbers-as-key": (b"\x80\x02}K\x01G" + bytes(8) + b"\x86K\x01s.", "a few strings with one number at most"),
+    "tuple-in-tuple-as-key": (b"\x80\x02}K\x01\x85U\x01a\x86K\x01s.", "this cannot be a key"),
     "list-as-key": (b"\x80\x02}]K\x01s.", "this cannot be a key"),
     "tuple-as-key": (b"\x80\x02}K\x01\x85" + b"\x85" * 60 + b"K\x01s.", "this cannot be a key"),
     "long-tuple-as-key": (b"\x80\x02}(" + b"K\x01" * 1000 + b"tK\x01s.", "this cannot be a key"),
     "add-to-array": (array_of((1,), b"\0" * 4)[:-1] + b"K\x01a.", "this is no list to add to: got ndarray"),
-    "empty": (b"\x80\x04.", "the pickle is broken here"),
-    "mark": (b"\x80\x04(.", "the pickle is broken here"),
+    "empty": (b"\x80\x04.", "the pickle is broken here: got an operation without its operands"),
+    "mark": (b"\x80\x04(.", "the pickle is broken here: got an operation without its operands"),
+    "no-tuple": (b"\x80\x04K\x01\x87.", "broken here: got an operation without its operands"),
+    "no-number": (b"Fabc\n.", "broken here: got a number or a text that cannot be read"),
+    "no-escape": (b"S'\\xzz'\n.", "broken here: got a number or a text that cannot be read"),
+    "no-text": (b"\x80\x02X\x02\x00\x00\x00\xff\xfe.", "broken here: got text that cannot be decoded"),
+    "no-quote": (b"Sabc\n.", "broken here: got the STRING opcode argument must be quoted"),
+    "no-arguments": (b"\x80\x02c_codecs\nencode\n)R.", "broken here: got an operation with operands of another kind"),
 }
 
 
@@ -279,6 +299,16 @@ def test_bombs(tmp_path, name):
     else:
         assert said in refusal(tmp_path, raw)
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("key", [2**64 - 1, -2**63, (2**64 - 1, "x"), ("a", b"b", None), (), 1e300])
+def test_what_may_be_a_key(tmp_path, key):
+    assert load(put(tmp_path, pickle.dumps({key: 1}, 4))) == {key: 1}
+
+
+def test_how_much_a_pickle_may_amount_to():
+    assert heaviest(0) == 2**20 and heaviest(1000) == 64_000 + 2**20
+    assert heaviest(10**11) == 10**11 + 2**31  # 64 times as much would be 6.4 TB
 
 
 def test_what_is_copied_is_counted(tmp_path):
@@ -326,7 +356,8 @@ def test_whatever_stands_in_a_file_only_data_or_a_line_come_of_it(tmp_path_facto
 @settings(max_examples=100, deadline=None)
 @given(value=st.recursive(
     st.none() | st.booleans() | st.integers(-2**200, 2**200) | st.floats(allow_nan=False) | st.text() | st.binary(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner) | st.tuples(inner, inner),
+    lambda inner: st.lists(inner) | st.dictionaries(
+        st.text() | st.integers(-2**63, 2**64 - 1), inner) | st.tuples(inner, inner),
     max_leaves=20), protocol=st.integers(0, pickle.HIGHEST_PROTOCOL))
 def test_any_plain_data(tmp_path_factory, value, protocol):
     assert load(put(tmp_path_factory.getbasetemp(), pickle.dumps(value, protocol))) == value

@@ -141,11 +141,16 @@ IEMOCAP = "Ses01F_impro01"
     (dialoguernn_iemocap, 0, at(IEMOCAP, 1, "Ses01F_impro01_M000"),
      "an utterance is there twice: got iemocap_Ses01F_impro01_M000"),
     (dialoguernn_iemocap, 3, at(IEMOCAP, 1, [1.0]),
-     "iemocap_Ses01F_impro01_F001: text: these are no features: expected 10 numbers, as in the first utterance, got "
+     "iemocap_Ses01F_impro01_F001: text: these are no features: expected 10 numbers, as most utterances have, got "
      "list of 1: float"),
     (dialoguernn_iemocap, 3, at(IEMOCAP, 1, ["a"] * 10), "these are no features"),
-    (dialoguernn_iemocap, 3, at(IEMOCAP, 0, None),
-     "text: these are no features: expected a list of numbers an utterance"),
+    (dialoguernn_iemocap, 3, at(IEMOCAP, 0, [1.0]),  # the first: it is the one that differs
+     "iemocap_Ses01F_impro01_M000: text: these are no features: expected 10 numbers, as most utterances have, got "
+     "list of 1: float"),
+    (dialoguernn_iemocap, 3, lambda part: {name: [None] * len(values) for name, values in part.items()},
+     "text: these are no features: expected a list of numbers an utterance, got None"),
+    (dialoguernn_iemocap, 6, at(IEMOCAP, 1, "x" * 100_001),
+     "dialogue Ses01F_impro01, utterance 1: this text is too long: expected at most 100000 characters, got 100001"),
     (dialoguernn_iemocap, 6, at(IEMOCAP, 1, None), "this is no text: got None"),
     (dialoguernn_iemocap, 6, lambda part: part[IEMOCAP].pop() and None,
      "text is not as long as the dialogue: expected a list of 5, got list of 4"),

@@ -115,6 +115,21 @@ def test_one_video_of_another_corpus_is_enough(tmp_path):
     assert open_processed(changed(tmp_path, rename))[1].corpus.name == "mmsa"
 
 
+def test_clips_of_mosei_are_numbers(tmp_path):
+    def rename(content):
+        content["test"]["id"] = [name.replace("$_$", "$_$000") for name in content["test"]["id"]]
+    mmsa(tmp_path / "x.pkl")
+    keys = [one.key for one in open_processed(tmp_path / "x.pkl")[1].corpus.utterances]
+    assert [one.key for one in open_processed(changed(tmp_path, rename))[1].corpus.utterances] == keys
+
+
+def test_clips_of_others_keep_their_names_and_the_order_of_their_numbers(tmp_path):
+    def rename(content):
+        content["valid"]["id"] = ["v$_$0010", "v$_$2"]
+    corpus = open_processed(changed(tmp_path, rename))[1].corpus
+    assert [one.key for one in corpus.utterances if one.split == "dev"] == ["mmsa_v_2", "mmsa_v_0010"]
+
+
 def test_a_video_in_several_splits(tmp_path):
     """CH-SIMS splits clips, not videos: a dialogue is then a video's clips of one split."""
     def share(content):
@@ -122,7 +137,7 @@ def test_a_video_in_several_splits(tmp_path):
     corpus = open_processed(changed(tmp_path, share, corpus="mmsa"))[1].corpus
     of_video = [utterance for utterance in corpus.utterances if utterance.speaker == "video_0001"]
     assert [(one.key, one.dialogue, one.turn) for one in of_video] == [
-        ("mmsa_video_0001_1", "mmsa_train_video_0001", 0), ("mmsa_video_0001_2", "mmsa_test_video_0001", 0)]
+        ("mmsa_video_0001_0001", "mmsa_train_video_0001", 0), ("mmsa_video_0001_0002", "mmsa_test_video_0001", 0)]
     assert "a video lies in several splits: its dialogues are named by split" in corpus.notes
 
 
@@ -136,6 +151,7 @@ def test_what_the_extraction_tool_adds(tmp_path):
     corpus = open_processed(changed(tmp_path, more))[1].corpus
     assert list(corpus.annotation) == ["sentiment", "sentiment_text", "sentiment_audio", "sentiment_video", "polarity"]
     assert corpus.utterances[0].annotation["sentiment_audio"] == 0.5
+    assert corpus.notes == ("what is no split is left out: 'config'",)
     assert {one.annotation["polarity"] for one in corpus.utterances} == {"negative", "neutral", "positive"}
 
 
@@ -143,7 +159,22 @@ def test_one_split_alone(tmp_path):
     path = changed(tmp_path, lambda content: [content.pop(name) for name in ("train", "valid")])
     result = bring(plan_bring(path), tmp_path / "out")
     assert result.counts == {"test": 3}
+    assert "no utterance is in a train split" in result.notes
     assert not (tmp_path / "out/scaler.npz").exists()  # there is no train to take it from
+
+
+@pytest.mark.parametrize("name", ["dev", "val", "validation"])
+def test_other_names_of_valid(tmp_path, name):
+    truth = mmsa(tmp_path / "x.pkl")
+    content = load(tmp_path / "x.pkl")
+    dump(tmp_path / "y.pkl", {name: content["valid"], "test": content["test"], "train": content["train"]})
+    corpus = same_features(tmp_path / "y.pkl", truth).corpus
+    assert [one.split for one in corpus.utterances] == [row.split for row in truth]
+
+
+def test_a_float32_that_misses_the_end_of_the_scale(tmp_path):
+    corpus = open_processed(changed(tmp_path, field("regression_labels", np.float32([-3.00005, 3.00005]))))[1].corpus
+    assert {one.annotation["sentiment"] for one in corpus.utterances if one.split == "dev"} == {-3.0, 3.0}
 
 
 @pytest.mark.parametrize(("policy", "wanted"), [("zero", 0.0), ("impute-median", "median"), ("drop", None)])
@@ -192,8 +223,11 @@ def without(name):
     (field("id", "ab"), "valid: id cannot be read: expected a list of ids, got 'ab'"),
     (field("id", [["a"], 1]), r"valid, id 0: this is no text: got list of 1: str"),
     (field("regression_labels", [1.0]), "valid: regression_labels cannot be read: expected a list of 2, got list of 1"),
-    (field("regression_labels", [1.0, float("nan")]), "expected a number, got nan in row 1"),
-    (field("regression_labels", [1.0, "3"]), "expected a number, got '3' in row 1"),
+    (field("regression_labels", [1.0, float("nan")]), 
+     r"x.pkl: valid, regression_labels 1: this sentiment cannot be read: expected a number from -3 to 3, got nan"),
+    (field("regression_labels", [5.0, 1.0]), r"valid, regression_labels 0: this sentiment .* to 3, got 5.0"),
+    (field("regression_labels", [1.0, -3.001]), r"valid, regression_labels 1: this sentiment .* to 3, got -3.001"),
+    (field("regression_labels", [1.0, "3"]), "expected a number from -3 to 3, got '3'"),
     (field("classification_labels", [1, 7]), None),  # not looked at: there are words
     (field("audio", np.zeros((2, 6))), r"valid: audio cannot be read: expected an array \[2, steps, dimensions\] of "
                                        r"numbers, got array \[2, 6\] of float64"),
@@ -203,6 +237,19 @@ def without(name):
     (field("raw_text", ["one"]), "raw_text cannot be read"),
     (without("audio"), "only some splits have audio: got train, valid"),
     (without("annotations"), "only some splits have annotations"),
+    (without("regression_labels"), "x.pkl: test: regression_labels is missing: expected the fields that other splits "
+                                   "have, got dict of 'raw_text'"),
+    (lambda content: content.update(test={}), "x.pkl: test: id is missing: .* got an empty dict"),
+    (lambda content: content.update(test=[1]), "x.pkl: test: this split cannot be read: expected a dict of its fields"),
+    (lambda content: content.update(dev=content["valid"]),
+     "one split is there under two names: expected one of valid, dev, val and validation, got valid and dev"),
+    (lambda content: content.update({1: content.pop("train")}),
+     r"a split of this name is not known: expected train, valid \(or dev, val, validation\) and test, got 1; name"),
+    (lambda content: content.update(challenge={"id": []}), "a split of this name is not known: .* got 'challenge'"),
+    (field("raw_text", ["a", "x" * 100_001]),
+     "valid, raw_text 1: this text is too long: expected at most 100000 characters, got 100001"),
+    (field("annotations", ["Positive", "x" * 100_001]), "valid, annotations 1: this text is too long"),
+    (field("id", ["a$_$1", "x" * 100_001]), "valid, id 1: this text is too long"),
 ])
 def test_what_is_not_as_mmsa_has_it(tmp_path, change, message):
     path = changed(tmp_path, change)
@@ -219,7 +266,7 @@ def test_words_for_polarity_may_be_missing(tmp_path):
         for part in content.values():
             del part["annotations"]
         content["valid"]["classification_labels"] = [1, 7]
-    with pytest.raises(CorpusError, match=r"expected 0, 1 or 2 \(negative, neutral, positive\), got 7.0"):
+    with pytest.raises(CorpusError, match=r"expected 0, 1 or 2 \(negative, neutral, positive\), got 7 in row 1"):
         open_processed(changed(tmp_path, codes))
 
 

@@ -59,6 +59,13 @@ def test_other_corpora_are_called_mult(tmp_path):
     assert open_processed(tmp_path / "x.pkl")[1].corpus.name == "mult"
 
 
+def test_a_split_called_dev(tmp_path):
+    def rename(content):
+        content["dev"] = content.pop("valid")
+    corpus = open_processed(changed(tmp_path, rename))[1].corpus
+    assert [utterance.split for utterance in corpus.utterances].count("dev") == 2
+
+
 def test_a_file_without_alignment(tmp_path):
     def longer(content):
         for part in content.values():
@@ -89,7 +96,12 @@ def labels(value):
     (lambda content: content["test"].pop("id"), "test: id cannot be read: .* got none, so that nothing says which row"),
     (labels(np.zeros((2, 1, 7))),
      r"labels cannot be read: expected one sentiment a row, \[N, 1, 1\], got array \[2, 1, 7\]"),
-    (labels(np.array([[[1.0]], [[np.nan]]])), "valid, row 1: this row cannot be read"),
+    (labels(np.array([[[1.0]], [[np.nan]]])),
+     "valid, row 1: this sentiment cannot be read: expected a number from -3 to 3, got nan"),
+    (labels(np.array([[[7.0]], [[1.0]]])), "valid, row 0: this sentiment cannot be read: .* got 7.0"),
+    (ids(["a", "0", "1"], ["a" * 100_001, "0", "1"]), "valid, row 1: this text is too long"),
+    (lambda content: content["test"].pop("labels"), "x.pkl: test: labels is missing: expected the fields that other"),
+    (lambda content: content.update(extra=content.pop("valid")), "a split of this name is not known: .* got 'extra'"),
     (labels([1, 2]), "labels cannot be read"),
 ])
 def test_what_is_not_as_mult_has_it(tmp_path, change, message):

@@ -190,6 +190,11 @@ def test_an_unknown_pickle_is_described(tmp_path):
             "bring vectors of your own with") in said
 
 
+def test_an_empty_dict(tmp_path):
+    with pytest.raises(CorpusError, match="in no format that emoprep knows: .* got an empty dict; "):
+        open_processed(processed_miniatures.dump(tmp_path / "x.pkl", {}))
+
+
 def test_a_pickle_of_two_formats(tmp_path, monkeypatch):
     """A module is found because it lies in the folder; two that claim one object are an error."""
     (tmp_path / "greedy.py").write_text("NAME = 'greedy'\n\ndef recognise(loaded):\n    return True\n")

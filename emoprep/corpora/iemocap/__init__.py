@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from emoprep.contracts import Corpus, Option
 from emoprep.corpora.iemocap.text import Spoken, Turn, parse_alignment, parse_evaluation, parse_transcription
-from emoprep.errors import MissingInput, UsageError
+from emoprep.errors import CorpusError, MissingInput, UsageError
 from emoprep.labels import LabelScheme
 from emoprep.utterance import Skip, Utterance
 
@@ -162,22 +162,35 @@ def _session_folders(source: Path) -> dict[int, str]:
     return found
 
 
-def _files(source: Path, below: str, ending: str) -> dict[str, str]:
-    """List the files of a folder that end so: name without the ending → path below the corpus."""
+def _files(source: Path, below: str, ending: str, needed=None) -> dict[str, str]:
+    """List the files of a folder that end so: name without the ending → path below the corpus.
+
+    Raises CorpusError for what is no file, though `needed` says of its name (without the ending) that it must be.
+    """
+    found = {}
     try:
         with os.scandir(source / below) as entries:
-            # `._name` is an AppleDouble stub; a folder or a pipe is no file, whatever its name.
-            return {entry.name.removesuffix(ending): f"{below}/{entry.name}" for entry in entries
-                    if entry.name.endswith(ending) and not entry.name.startswith("._") and entry.is_file()}
+            for entry in entries:
+                name, path = entry.name.removesuffix(ending), f"{below}/{entry.name}"
+                # `._name` is an AppleDouble stub; a folder or a pipe is no file, whatever its name.
+                if not entry.name.endswith(ending) or entry.name.startswith("._"):
+                    continue
+                if entry.is_file():
+                    found[name] = path
+                elif needed and needed(name):
+                    raise CorpusError("this evaluation is no file", where=path,
+                                      got="a link that leads nowhere" if entry.is_symlink() else "a folder or the like",
+                                      remedy="fetch it again, or remove it to leave the dialogue out")
     except (FileNotFoundError, NotADirectoryError):
         return {}
+    return found
 
 
 def _list_session(source: Path, below: str, number: int, notes: _Notes) -> _Session:
     is_dialogue = re.compile(_DIALOGUE.format(number), re.ASCII).fullmatch
     listed = []
     for place, ending in (("EmoEvaluation", ".txt"), ("transcriptions", ".txt"), ("avi/DivX", ".avi"), ("wav", ".wav")):
-        files = _files(source, f"{below}/dialog/{place}", ending)
+        files = _files(source, f"{below}/dialog/{place}", ending, is_dialogue if place == "EmoEvaluation" else None)
         for path in sorted(path for name, path in files.items() if not is_dialogue(name)):
             notes.leave_out("files whose name is no dialogue's of their session", ascii(path))
         listed.append({name: path for name, path in files.items() if is_dialogue(name)})

@@ -57,7 +57,8 @@ _SILENCE = ("<s>", "</s>", "<sil>")
 
 def _lines(text: str):
     # Not str.splitlines(), which also splits at U+0085 and other characters of a remark.
-    return ((number, line.rstrip()) for number, line in enumerate(text.split("\n"), 1))
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return ((number, line.rstrip()) for number, line in enumerate(lines, 1))
 
 
 def _error(what: str, where: str, line: str, expected: str) -> CorpusError:
@@ -102,7 +103,9 @@ def parse_evaluation(text: str, dialogue: str, where: str, leave_out: LeaveOut) 
         else:
             leave_out("lines of an evaluation that are no turn's and no rater's", at)
     if not turns:
-        leave_out("evaluations without a turn", where)
+        raise CorpusError("this evaluation holds no turn", where=f"{where}:1",
+                          expected="[start - end], name, emotion, [V, A, D] in a line",
+                          remedy="fetch it again, or remove the file to leave the dialogue out")
     return turns
 
 
@@ -187,7 +190,7 @@ def parse_alignment(text: str, where: str) -> tuple[tuple[str, float, float], ..
     (('WHAT', 0.41, 0.73),)
     """
     words, whole = [], False
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in _lines(text):
         if (match := _WORD.fullmatch(line)) and (first := int(match[1])) <= (last := int(match[2])):
             if (word := match[3]) not in _SILENCE:
                 words.append((word, first / 100, (last + 1) / 100))

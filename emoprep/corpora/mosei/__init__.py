@@ -28,7 +28,7 @@ from emoprep.corpora.mosei.segments import (
     parse_transcript,
 )
 from emoprep.errors import CorpusError, MissingInput
-from emoprep.formats.csd import open_csd
+from emoprep.formats.csd import find_first, open_csd
 from emoprep.labels import LabelScheme
 from emoprep.utterance import SPLITS, Skip, Utterance
 
@@ -74,8 +74,8 @@ def recognise(source: Path) -> bool:
     """Tell whether `source` is laid out like CMU-MOSEI, or is a .csd file, by names alone."""
     if not source.is_dir():
         return source.suffix.lower() == ".csd"
-    return (any(source.glob("CMU_MOSEI_*.csd")) or _first(source, _LABELS) is not None
-            or _first(source, [f"Labels/{name}.csv" for name in _RATINGS]) is not None
+    names = (*_LABELS, *(f"Labels/{name}.csv" for name in _RATINGS))
+    return (any(source.glob("CMU_MOSEI_*.csd")) or any(os.path.lexists(source / place) for place in _places(names))
             or any(_folders(source, [_TRANSCRIPTS[0], _FILMS[0], _CLIPS[0]])))
 
 
@@ -91,7 +91,7 @@ def read(source: Path, options: dict[str, str]) -> Corpus:
         segments = join_by_time(_read_labels(root, source, told), {}, {}, told.count)
     else:
         root, lines, ratings = source, _read_transcripts(source, told), _read_ratings(source, told)
-        labels = _first(root, _LABELS)
+        labels = _first(root, _LABELS, told)
         if labels is None and not ratings:
             others = sorted(path.name for path in source.glob("*.csd"))
             raise MissingInput("CMU-MOSEI's labels are missing", where=str(source), got="; ".join(others + told.notes),
@@ -135,8 +135,14 @@ class _Told:
             self.notes.append(f"{what}: {number:,}")
 
 
-def _first(root: Path, names: Iterable[str]) -> Path | None:
-    return next((path for name in names for base in (root, root / "Raw") if (path := base / name).is_file()), None)
+def _places(names: Iterable[str]) -> list[str]:
+    return [f"{base}{name}" for name in names for base in ("", "Raw/")]
+
+
+def _first(root: Path, names: Iterable[str], told: _Told) -> Path | None:
+    path, notes = find_first(root, _places(names))
+    told.notes += notes
+    return path
 
 
 def _folders(root: Path, names: Iterable[str]) -> Iterator[Path]:
@@ -182,6 +188,8 @@ def _read_transcripts(root: Path, told: _Told) -> dict[str, dict[int, Line]]:
 
 def _read_ratings(root: Path, told: _Told) -> dict[tuple[str, int], Values]:
     """Return the mean of each clip's raters, by video and clip number."""
+    for name in _RATINGS:
+        _first(root, [f"Labels/{name}.csv"], told)  # which refuses what is there and is no file
     files, raters, unfilled = _files(root, ("Labels",), "csv"), {}, 0
     for name, where in files.items():
         if name == f"{_COPIED}_mod" and _COPIED in files:
@@ -208,6 +216,7 @@ def _read_labels(root: Path, path: Path, told: _Told) -> Iterator[tuple[str, flo
     name = path.relative_to(root).as_posix()
     told.files.append(name)
     with open_csd(path) as sequence:
+        told.notes += sequence.notes
         for entry in sequence.videos:
             # Aligned entries are named <video>[<row>].
             video, where = entry.partition("[")[0], f"{name}, video {entry[:110]}"
@@ -228,7 +237,7 @@ def _read_labels(root: Path, path: Path, told: _Told) -> Iterator[tuple[str, flo
 
 def _read_words(root: Path, segments: list[Segment], told: _Told) -> dict[str, tuple[tuple[str, float, float], ...]]:
     """Return the words of each segment, by key: those whose middle lies in it, in seconds from its start."""
-    path = _first(root, _WORDS)
+    path = _first(root, _WORDS, told)
     if path is None:
         return {}
     import numpy as np
@@ -241,6 +250,7 @@ def _read_words(root: Path, segments: list[Segment], told: _Told) -> dict[str, t
         if segment.start is not None:
             of_video.setdefault(segment.video, []).append(segment)
     with open_csd(path) as sequence:
+        told.notes += sequence.notes
         for video in filter(of_video.__contains__, sequence.videos):
             times, spoken = sequence.read(video)
             if not isinstance(spoken, list):

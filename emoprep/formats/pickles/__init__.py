@@ -35,9 +35,10 @@ def load(path: Path) -> Any:
     but a pickle of these, naming what it asks for.
     """
     where = str(path)
-    if not path.is_file():
-        raise MissingInput("the pickle is not there", where=where, expected="a file", remedy="check the path")
     try:
+        if not path.is_file():
+            raise MissingInput("this is no file" if path.exists() else "the pickle is not there", where=where,
+                               expected="a file", remedy="check the path")
         with path.open("rb") as file:
             start = file.read(8)
             raw = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if start else b""

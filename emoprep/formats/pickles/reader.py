@@ -6,12 +6,12 @@ import mmap
 import pickle
 import pickletools
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 from emoprep.errors import CorpusError
 from emoprep.formats.pickles.stand_ins import ATOMS, NAMES, ArrayToBe, DtypeToBe, Named, array_of, ordered_dtype
-from emoprep.formats.pickles.weight import LARGEST, weigh
+from emoprep.formats.pickles.weight import heaviest, weigh
 
 __all__ = ["Reader"]
 
@@ -20,6 +20,12 @@ VIEWED = 65_536
 
 _TORCH = 0x1950A86A20F9469CFC6C  # the first of the several pickles in a file of the old torch.save
 _RESAVE = "save it again as dicts, lists and numpy arrays, with the program that wrote it"
+
+# Python's own words for what is broken are those of its insides; only an UnpicklingError speaks of the pickle.
+_SAID = ((UnicodeError, "text that cannot be decoded"), (ValueError, "a number or a text that cannot be read"),
+         (ArithmeticError, "a number that is too large"), (MemoryError, "more than fits into memory"),
+         (TypeError, "an operation with operands of another kind"),
+         ((LookupError, AttributeError, struct.error), "an operation without its operands"))
 
 
 class Reader(pickle._Unpickler):
@@ -55,9 +61,9 @@ class Reader(pickle._Unpickler):
             torch = " (a file of torch.save)" if type(value) is int and value == _TORCH else ""
             raise self.refused("the file goes on after the pickle's end", got=f"{len(raw) - self.at} bytes more{torch}",
                                expected="one pickle")
-        if weigh(value, self.refused) > (heaviest := LARGEST * len(raw) + 2 ** 20):
+        if weigh(value, self.refused) > (most := heaviest(len(raw))):
             raise self.refused("this pickle refers to its own parts again and again: it amounts to far more than it "
-                               "holds", expected=f"at most {heaviest} bytes")
+                               "holds", expected=f"at most {most} bytes")
         return value
 
     def _broken(self, start: int, error: Exception) -> CorpusError:
@@ -68,7 +74,7 @@ class Reader(pickle._Unpickler):
         known = pickletools.code2op.get(chr(operation))
         if operation in self.dispatch or operation == pickle.STOP[0] or known is None:
             self.at = start
-            said = f"{type(error).__name__} {' '.join(str(error).split())[:100]}".strip()
+            said = next((words for kind, words in _SAID if isinstance(error, kind)), ascii(str(error))[1:100])
             return self.refused("the pickle is broken here", remedy="fetch the file again, or make it again",
                                 got=said if known else f"{operation:#04x}, which is no instruction")
         if operation in (pickle.PERSID[0], pickle.BINPERSID[0]):
@@ -107,6 +113,11 @@ class Reader(pickle._Unpickler):
             raise self.refused("the pickle ends early", expected=f"{count} bytes more",
                                got=f"{len(self.raw) - self.at}", remedy="fetch the file again")
 
+    def load_proto(self):
+        if (protocol := self.read(1)[0]) > pickle.HIGHEST_PROTOCOL:
+            raise self.refused("the protocol of this pickle is not known", got=str(protocol),
+                               expected=f"0 to {pickle.HIGHEST_PROTOCOL}")
+
     def load_frame(self):
         """Frames only say how much a reader may fetch at once, and this one fetches nothing."""
         self.read(8)
@@ -142,12 +153,23 @@ class Reader(pickle._Unpickler):
     # -------------------------------------------------------------------------------------- containers
 
     def key(self, value: Any) -> Any:
-        """Return what may be a key of a dict or a member of a set: hashing it calls nothing, and is quick."""
-        if type(value) in ATOMS or (type(value) is tuple and len(value) <= 8
-                                    and all(type(part) in ATOMS for part in value)):
+        """Return what may be a key of a dict or a member of a set: hashing it calls nothing, and is quick.
+
+        Text has a hash that no file can foresee. Of numbers many can be made that share one, so that each is
+        compared with all before it: whole numbers beyond 64 bits, and tuples of several numbers.
+        """
+        kind = type(value)
+        if kind is int and not -2 ** 63 <= value < 2 ** 64:
+            raise self.refused("this cannot be a key", expected="a whole number of 64 bits", got="a larger one")
+        if kind in ATOMS:
             return value
-        raise self.refused("this cannot be a key", expected="a number, a string, or a few of them",
-                           got=type(value).__name__)
+        numbers = [part for part in value if type(part) not in (str, bytes)] if kind is tuple else []
+        if kind is not tuple or len(value) > 8 or len(numbers) > 1 or tuple in map(type, numbers):
+            raise self.refused("this cannot be a key", got=kind.__name__,
+                               expected="a number, a string, or a few strings with one number at most")
+        for number in numbers:
+            self.key(number)
+        return value
 
     def _own(self, kind: type) -> Any:
         """Return the container on top of the stack, which must be a plain one."""
@@ -168,14 +190,20 @@ class Reader(pickle._Unpickler):
         self._own(dict)[self.key(key)] = value
 
     def load_setitems(self):
-        items = self.pop_mark()
+        items = self._pairs()
         target = self._own(dict)
-        for key, value in zip(items[::2], items[1::2], strict=True):
+        for key, value in items:
             target[self.key(key)] = value
 
     def load_dict(self):
+        items = self._pairs()  # which changes where `append` appends
+        self.append({self.key(key): value for key, value in items})
+
+    def _pairs(self) -> Iterator[tuple[Any, Any]]:
         items = self.pop_mark()
-        self.append({self.key(key): value for key, value in zip(items[::2], items[1::2], strict=True)})
+        if len(items) % 2:
+            raise pickle.UnpicklingError("a key without its value")
+        return zip(items[::2], items[1::2], strict=True)
 
     def load_additems(self):
         members = self.pop_mark()
@@ -234,7 +262,7 @@ class Reader(pickle._Unpickler):
 
 
 _AS_THEY_ARE = (
-    pickle.PROTO, pickle.MARK, pickle.POP, pickle.POP_MARK, pickle.DUP, pickle.GET, pickle.BINGET, pickle.LONG_BINGET,
+    pickle.MARK, pickle.POP, pickle.POP_MARK, pickle.DUP, pickle.GET, pickle.BINGET, pickle.LONG_BINGET,
     pickle.NONE, pickle.NEWTRUE, pickle.NEWFALSE, pickle.BININT, pickle.BININT1, pickle.BININT2, pickle.LONG1,
     pickle.FLOAT, pickle.BINFLOAT, pickle.STRING, pickle.SHORT_BINSTRING, pickle.SHORT_BINBYTES, pickle.UNICODE,
     pickle.BINUNICODE, pickle.SHORT_BINUNICODE, pickle.BINUNICODE8, pickle.LIST, pickle.EMPTY_LIST, pickle.EMPTY_DICT,
@@ -242,7 +270,8 @@ _AS_THEY_ARE = (
     pickle.STACK_GLOBAL)
 
 _CHECKED = {
-    pickle.FRAME: Reader.load_frame, pickle.INT: Reader.load_digits, pickle.LONG: Reader.load_digits,
+    pickle.PROTO: Reader.load_proto, pickle.FRAME: Reader.load_frame, pickle.INT: Reader.load_digits,
+    pickle.LONG: Reader.load_digits,
     pickle.BINSTRING: Reader.load_binstring, pickle.BINBYTES: Reader.load_binbytes,
     pickle.BINBYTES8: Reader.load_binbytes8, pickle.BYTEARRAY8: Reader.load_binbytes8,
     pickle.APPEND: Reader.load_append, pickle.APPENDS: Reader.load_appends, pickle.SETITEM: Reader.load_setitem,

@@ -9,17 +9,23 @@ import numpy as np
 
 from emoprep.errors import CorpusError
 
-__all__ = ["DEEPEST", "LARGEST", "weigh"]
+__all__ = ["DEEPEST", "heaviest", "weigh"]
 
 DEEPEST = 20
 """Containers within containers; the sets that people have need five."""
 
-LARGEST = 64
-"""How many times its file's size a pickle may amount to, where it refers to the same part again and again."""
-
 _ALONE = {"memoryview": "long bytes that are no array's", "Named": "a name by itself", "DtypeToBe": "a dtype by itself",
           "ArrayToBe": "an array without content"}
 _NUMBERS = frozenset((type(None), bool, int, float))
+
+
+def heaviest(size: int) -> int:
+    """Return how many bytes a pickle of `size` bytes may amount to, where it refers to a part again and again.
+
+    >>> heaviest(10 ** 6), heaviest(10 ** 9) - 10 ** 9
+    (65048576, 2147483648)
+    """
+    return size + min(63 * size + 2 ** 20, 2 ** 31)
 
 
 def weigh(value: Any, refused: Callable[..., CorpusError]) -> int:
