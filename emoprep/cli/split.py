@@ -27,8 +27,8 @@ def split(
     test: Annotated[Optional[float], typer.Option(  # noqa: UP045
         metavar="SHARE", help="Share of the utterances; 0 makes no test.  [default: 0.2]")] = None,
     protocol: Annotated[Optional[str], typer.Option(  # noqa: UP045
-        metavar="NAME", help="Split as the literature on the corpus does, instead of --by: session5 or loso:K "
-                             "(IEMOCAP).")] = None,
+        metavar="NAME", help="Split as the literature on the corpus does, instead of --by: session5, loso:K or "
+                             "dialoguernn (IEMOCAP).")] = None,
     labels: shared.Labels = None, corpus: shared.Corpus = None, seed: shared.Seed = 0, jobs: shared.Jobs = None,
     overwrite: shared.Overwrite = False, dry_run: shared.DryRun = False, json: shared.Json = False,
     quiet: shared.Quiet = False, verbose: shared.Verbose = False, config: shared.Config = None,

@@ -16,7 +16,7 @@ def stats(
     source: shared.In, *, labels: shared.Labels = None,
     protocol: shared.Protocol = None,
     by: Annotated[str, typer.Option(metavar="split|speaker|dialogue|COLUMN",
-                                    help="Also count by this, or by a column of the annotation.")] = "split",
+                                    help="Also count by this, or by a column of text or whole numbers.")] = "split",
     csv: Annotated[bool, typer.Option("--csv", help="Print a table for a spreadsheet on stdout.")] = False,
     corpus: shared.Corpus = None, json: shared.Json = False, quiet: shared.Quiet = False,
     verbose: shared.Verbose = False, config: shared.Config = None, options: dict[str, str],
