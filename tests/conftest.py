@@ -57,7 +57,8 @@ def demo_road(once):
 @pytest.fixture(scope="session")
 def shared():
     """Return the folder with the real annotations and clips, or skip."""
-    folder = Path(os.environ.get("EMOPREP_SHARED") or REPOSITORY.parent / "shared")
+    # Resolved, because tests link to what is there and run programs in other folders.
+    folder = Path(os.environ.get("EMOPREP_SHARED") or REPOSITORY.parent / "shared").resolve()
     if not (folder / "real").is_dir():
         pytest.skip("the real annotations in ../shared are not there")
     return folder
