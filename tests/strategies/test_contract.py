@@ -45,6 +45,7 @@ def test_module_has_what_the_contract_asks_for(name):
     assert module.HELP and module.HELP[0].islower() and not module.HELP.endswith(".")
     assert module.NEEDS in ("labels", "features")
     assert module.DIRECTION in ("over", "under", "none")
+    assert module.TASKS and set(module.TASKS) <= {"single-label", "multi-label"}
     assert module.MAKES in ("nothing", "copies", "vectors")
     assert isinstance(module.OPTIONS, dict)
 
