@@ -114,7 +114,7 @@ class LabelScheme:
                              got=", ".join(name for name in ("column", "mapping", "intervals") if getattr(self, name)))
         unknown = sorted((set(self.mapping.values()) | set(self.intervals)) - set(self.labels))
         if unknown:
-            raise UsageError("the mapping names classes that are not in labels", where=where,
+            raise UsageError("a rule names classes that are not in labels", where=where,
                              expected=", ".join(self.labels), got=", ".join(unknown))
         self._check_intervals(where)
 
@@ -206,14 +206,14 @@ class LabelScheme:
         """Read a scheme as a manifest or a TOML file has it."""
         def table(key):
             return {str(left): str(right) for left, right in data.get(key, {}).items()}
+        # A misspelt `above` would leave its default standing, and all labels wrong.
+        if unknown := sorted(set(data) - _KEYS):
+            raise UsageError("a label scheme has no such entry", where=where or f"scheme {name}",
+                             expected=", ".join(sorted(_KEYS)), got=", ".join(unknown))
         try:
             column = data.get("column")
             scheme = cls(name, None if column is None else str(column), tuple(str(label) for label in data["labels"]),
                          table("mapping"), table("intervals"), table("columns"), float(data.get("above", 0)))
-            # A misspelt `above` would leave its default standing, and all labels wrong.
-            if unknown := sorted(set(data) - _KEYS):
-                raise UsageError("a label scheme has no such entry", where=where or f"scheme {name}",
-                                 expected=", ".join(sorted(_KEYS)), got=", ".join(unknown))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise UsageError("this label scheme is incomplete", where=where or f"scheme {name}",
                              expected="labels = [...], and column with [mapping] or [intervals], or [columns]",

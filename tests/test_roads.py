@@ -288,3 +288,16 @@ def test_a_table_without_split_is_not_balanced_before_the_user_decides(emoprep, 
     emoprep("features", tmp_path / "shards", tmp_path / "features", "--all-is-train", check=True)
     assert [path.name for path in (tmp_path / "features").glob("*.parquet")
             if path.name != "utterances.parquet"] == ["train.parquet"]
+
+
+def test_a_misread_time_does_not_take_all_memory(emoprep, tmp_path):
+    miniature = table_miniature.build_miniature(tmp_path)
+    with miniature.folder.open("a", encoding="utf-8") as table:
+        header = miniature.folder.read_text(encoding="utf-8-sig").splitlines()[0].split(",")
+        values = {"file": "talks/one.mp4", "start": "5", "end": "900000", "split": "train", "emotion": "joy"}
+        table.write(",".join(values.get(name.lower(), "") for name in header) + "\n")
+    emoprep("segment", miniature.folder, tmp_path / "shards", "--max-skipped", "2", check=True)
+    skips = [json.loads(line) for line in (tmp_path / "shards/skipped.jsonl").read_text().splitlines()]
+    assert [skip["reason"] for skip in skips if skip["key"] == "table_talks_one_5000"] == ["too-long"]
+    emoprep("segment", miniature.folder, tmp_path / "short", "--max-skipped", "2", "--truncate-seconds", "1",
+            check=True)

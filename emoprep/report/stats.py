@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv as csv_module
+import re
 import sys
 from typing import Any
 
@@ -13,6 +14,8 @@ from emoprep.stats import Stats
 # A terminal is no place for MELD's 1,432 dialogues; --csv and --json have them all.
 SHOWN_GROUPS = 30
 SHOWN_SETS = 10
+
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
 
 
 def show(terminal: Terminal, stats: Stats, *, csv: bool = False) -> None:
@@ -111,4 +114,4 @@ def _blank(value):
 
 def _cell(text: str) -> str:
     """Keep a spreadsheet from running a speaker's or a class's name as a formula."""
-    return "'" + text if text[:1] in "=+-@\t" else text
+    return "'" + text if text[:1] in "=+-@\t" and not _NUMBER.fullmatch(text) else text

@@ -16,6 +16,7 @@ from typing import Any
 from emoprep.contracts import Corpus
 from emoprep.corpora import annotation_digests, open_corpus
 from emoprep.errors import MissingInput, UsageError
+from emoprep.media.clock import frame_count
 from emoprep.media.decode import Recipe
 from emoprep.segment.cut import ShardTask
 from emoprep.store.shards import pack, shard_name
@@ -71,7 +72,8 @@ def plan_segment(source: Path, out: Path, *, corpus: str | None = None, options:
         read = _limited(read, limit)
     skipped = {skip.key: skip for skip in read.skips}
     skipped.update((key, Skip(key, "excluded", f"listed in {exclude.name}")) for key in excluded)
-    skipped.update((skip.key, skip) for skip in _not_files(read) if skip.key not in skipped)
+    for skip in (*_not_files(read), *_too_long(read, recipe)):
+        skipped.setdefault(skip.key, skip)
     bare = set(read.bare_splits)
     chosen = [utterance for utterance in read.utterances
               if utterance.key not in skipped and _part(utterance) not in bare]
@@ -121,6 +123,21 @@ def _not_files(read: Corpus) -> Iterator[Skip]:
         for path in {utterance.video, utterance.audio} - {None}:
             if not is_file(path):
                 yield Skip(utterance.key, "no-clip", f"{path} is no file, or a link that leads to none")
+
+
+LARGEST_STRIP = 2 ** 30
+"""Bytes of pictures that an utterance may need, 47 minutes at the defaults: a misread time must not take all memory."""
+
+
+def _too_long(read: Corpus, recipe: Recipe) -> Iterator[Skip]:
+    most = LARGEST_STRIP // (recipe.size * recipe.size * 3)
+    for utterance in read.utterances:
+        if utterance.end is None or recipe.truncate is not None:
+            continue
+        seconds = utterance.end - utterance.start
+        if (frames := frame_count(seconds, recipe.fps)) > most:
+            yield Skip(utterance.key, "too-long", f"it lasts {float(seconds):.3f} s, which is {frames} frames; at most "
+                                                  f"{most} are cut (--truncate-seconds cuts it off)")
 
 
 def _excluded(path: Path | None, read: Corpus) -> list[str]:

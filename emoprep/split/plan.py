@@ -13,7 +13,7 @@ import numpy as np
 from emoprep.errors import UsageError
 from emoprep.labels import MULTI, OUTSIDE, LabelScheme, choose_scheme
 from emoprep.methods.stratify import connected_groups, stratify
-from emoprep.protocols import AS_IT_IS, assign_splits
+from emoprep.protocols import AS_IT_IS, assign_splits, protocol_notes
 from emoprep.split.source import Source, open_source
 from emoprep.utterance import SPLITS
 
@@ -53,8 +53,13 @@ class SplitPlan:
 
     @property
     def unmet(self) -> tuple[str, ...]:
-        """What is not as it was asked for: shares more than 2 points off, and classes that a split lacks."""
+        """What is not as it was asked for: shares more than 2 points off, and classes that a split lacks.
+
+        A protocol asks for no shares: it is what it is.
+        """
         told = []
+        if self.facts["settings"]["protocol"] is not None:
+            return ()
         for name, part in self.parts.items():
             asked = part["asked"]
             if asked is not None and abs(part["share"] - asked) > TOLERANCE:
@@ -107,6 +112,7 @@ def plan_split(path: Path, *, by: str | None = None, protocol: str | None = None
         _refuse_beside(protocol, by=by, dev=dev, test=test, seed=seed or None)
         groups, asked = connected_groups(zip(source.dialogues)), {}
         splits, _ = assign_splits([None] * len(groups), source.dialogues, corpus=source.corpus, protocol=protocol)
+        notes = (*notes, *protocol_notes(source.corpus, protocol, splits)[1:])
     # What all this is for: no group is torn apart, whatever decided the splits.
     assert len(set(zip(groups, splits, strict=True))) == len(set(groups))
     settings = {"by": by, "protocol": protocol, "dev": asked.get("dev"), "test": asked.get("test"),
