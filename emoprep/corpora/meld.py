@@ -5,8 +5,6 @@ Its quirks, and what is done about each, stand at the foot of this file and on `
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import re
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import NamedTuple
 
 from emoprep.contracts import Corpus, Option
 from emoprep.errors import CorpusError, MissingInput
+from emoprep.formats.rows import csv_rows
 from emoprep.labels import LabelScheme
 from emoprep.utterance import SPLITS, Skip, Utterance
 
@@ -155,28 +154,17 @@ def _rows(path: Path, where: str):
         text = raw.decode("cp1252", errors="replace")
     for code, meant in _C1.items():
         text = text.replace(chr(code), meant)
-    # newline="" and the csv module: str.splitlines() would split at U+0085, which stands in MELD's texts.
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = [name.strip() for name in next(reader, [])]
-        missing = [name for name in _COLUMNS if name not in header]
-        if missing:
-            raise CorpusError("a column is missing", where=where, expected=", ".join(_COLUMNS),
-                              got=f"no {', '.join(missing)}", remedy="take the csv as MELD ships it")
-        if twice := next((name for name in _COLUMNS if header.count(name) > 1), None):
-            raise CorpusError("a column is there twice", where=where, expected="one of each name", got=twice,
-                              remedy="remove one of the two")
-        for fields in reader:
-            if not fields:
-                continue
-            if len(fields) != len(header):
-                raise CorpusError("this row has another number of fields than the header",
-                                  where=f"{where}:{reader.line_num}", expected=str(len(header)),
-                                  got=str(len(fields)), remedy="mend the row (a stray comma or quote?)")
-            yield reader.line_num, dict(zip(header, fields, strict=True))
-    except csv.Error as error:
-        raise CorpusError("this row is no csv", where=f"{where}:{reader.line_num}", got=str(error),
-                          remedy="mend the row (an open quote?)") from error
+    rows = csv_rows(text, where)
+    header = [name.strip() for name in next(rows, (0, []))[1]]
+    missing = [name for name in _COLUMNS if name not in header]
+    if missing:
+        raise CorpusError("a column is missing", where=where, expected=", ".join(_COLUMNS),
+                          got=f"no {', '.join(missing)}", remedy="take the csv as MELD ships it")
+    if twice := next((name for name in _COLUMNS if header.count(name) > 1), None):
+        raise CorpusError("a column is there twice", where=where, expected="one of each name", got=twice,
+                          remedy="remove one of the two")
+    for line, fields in rows:
+        yield line, dict(zip(header, fields, strict=True))
 
 
 def _parse_row(line: int, fields: dict[str, str], where: str) -> _Row:

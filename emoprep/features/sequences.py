@@ -92,14 +92,14 @@ def plan_sequences(source: Path, *, align: str | None = None, nonfinite: str | N
     said), `corpus` and `options` are those of `open_corpus`.
     """
     _, read = open_corpus(source, corpus, options)
-    processed = read_sequences(read, align=align)
+    processed = read_sequences(read, align=align, where=source)
     # By size, as media are: a digest would read twenty gigabytes.
     sizes = {how["file"]: how["bytes"] for how in processed.modalities.values()}
     return make_plan(processed, inputs={"annotation": annotation_digests(read), "features": sizes},
                      size=sum(sizes.values()), nonfinite=nonfinite, seed=seed)
 
 
-def read_sequences(corpus: Corpus, *, align: str | None = None) -> Processed:
+def read_sequences(corpus: Corpus, *, align: str | None = None, where: Path | None = None) -> Processed:
     """Return the features of a corpus whose folder holds computational sequences.
 
     `align` is "words" or "own"; unsaid, "words" where there are word vectors or words. Raises MissingInput where
@@ -118,7 +118,7 @@ def read_sequences(corpus: Corpus, *, align: str | None = None) -> Processed:
             notes += [*tracks[name].notes, *_note_videos(tracks[name], videos)]
     tracks = {name: track for name, track in tracks.items() if track.videos}
     if not tracks.keys() & _FILES.keys() or (align == "words" and reference not in tracks):
-        raise MissingInput("IN is a raw corpus, and has no features of its own", where=str(corpus.root),
+        raise MissingInput("IN is a raw corpus, and has no features of its own", where=str(where or corpus.root),
                            expected="a store of shards, or " + ", ".join(name for _, name in _FILES.values()),
                            got="; ".join(notes) or "none of them",
                            remedy="cut its media with `emoprep segment` and give that store")

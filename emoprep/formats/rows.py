@@ -10,14 +10,14 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from emoprep.errors import CorpusError, MissingInput
 
-__all__ = ["ENDINGS", "Rows", "is_table", "read_rows", "separator_of"]
+__all__ = ["ENDINGS", "Rows", "csv_rows", "is_table", "read_rows", "separator_of"]
 
 # A parquet file of a few kilobytes can claim a thousand million rows.
 MOST_BYTES, MOST_CELLS = 2**30, 50_000_000
@@ -113,25 +113,38 @@ def separator_of(text: str) -> str:
     return max(",;\t", key=fit)
 
 
-def _read_csv(path: Path) -> Rows:
-    where, text = path.name, _text(path)
-    separator, lines, rows = separator_of(text), [], []
-    # newline="" and the csv module: str.splitlines() would split at U+0085.
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+def csv_rows(text: str, where: str, separator: str = ",") -> Iterator[tuple[int, list[str]]]:
+    """Yield (line, fields) of the rows of a csv text, its header first; blank lines are passed over.
+
+    Raises CorpusError (`where` and line) for what is no csv, and for a row with more or fewer fields than the header.
+
+    >>> list(csv_rows('a,b\\n\\n1,"x\\ny"\\n', "t.csv"))
+    [(1, ['a', 'b']), (4, ['1', 'x\\ny'])]
+    """
+    # newline="" and the csv module: str.splitlines() would split at U+0085, which stands in MELD's texts.
+    reader, width = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True), None
     try:
-        header = next(filter(None, reader), [])
-        for fields in reader:
-            if not fields:
-                continue
-            if len(fields) != len(header):
+        for fields in filter(None, reader):
+            width = width or len(fields)
+            if len(fields) != width:
                 raise CorpusError("this row has another number of fields than the header",
-                                  where=f"{where}:{reader.line_num}", expected=str(len(header)),
-                                  got=str(len(fields)), remedy="mend the row (a stray separator or quote?)")
-            lines.append(reader.line_num)
-            rows.append(fields)
+                                  where=f"{where}:{reader.line_num}", expected=str(width), got=str(len(fields)),
+                                  remedy="mend the row (a stray separator or quote?)")
+            yield reader.line_num, fields
     except csv.Error as error:
         raise CorpusError("this row is no csv", where=f"{where}:{reader.line_num}", got=str(error),
                           remedy="mend the row (an open quote?)") from error
+
+
+def _read_csv(path: Path) -> Rows:
+    where, text = path.name, _text(path)
+    separator = separator_of(text)
+    found = csv_rows(text, where, separator)
+    _, header = next(found, (0, []))
+    lines, rows = [], []
+    for line, fields in found:
+        lines.append(line)
+        rows.append(fields)
     names = [name.strip() for name in header]
     _check_twice(where, names)
     notes = () if separator == "," else (f"{where}: fields are separated by {separator!r}",)

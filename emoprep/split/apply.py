@@ -12,7 +12,7 @@ import numpy as np
 from emoprep.contracts import Modality
 from emoprep.errors import EmoprepError
 from emoprep.features.write import write_tables
-from emoprep.repack import copy_shards, copy_tasks, place_samples
+from emoprep.repack import copy_shards, pack_rows
 from emoprep.split.plan import SplitPlan
 from emoprep.store.card import card
 from emoprep.store.folder import CARD, INDEX, SKIPPED, Run, draft, start_run, take_over, write_bytes
@@ -51,15 +51,14 @@ def _write_shards(plan: SplitPlan, run: Run, jobs: int, progress) -> dict[str, A
         rows = np.flatnonzero(splits == split)
         part = with_column(index.take(rows), "split", [split] * len(rows))
         origins = list(zip(part.column("shard").to_pylist(), part.column("key").to_pylist(), strict=True))
-        placed = place_samples(part.column("dialogue").to_pylist(), [shard is not None for shard, _ in origins],
-                               split or "all", plan.facts["settings"]["shard_utterances"])
-        parts.append(with_column(part, "shard", placed))
-        tasks += copy_tasks(parts[-1].to_pylist(), origins, plan.source.path, run.out)
+        part, more = pack_rows(part, origins, split or "all", plan.facts["settings"]["shard_utterances"],
+                               plan.source.path, run.out)
+        parts.append(part)
+        tasks += more
     shards = copy_shards(run, tasks, jobs=jobs, progress=progress)
     with draft(run.out / INDEX) as sketch:
         parquet.write_table(pyarrow.concat_tables(parts), sketch)
-    of_shard = {task.name: task.items[0][0]["split"] for task in tasks}
-    return {"shards": [{**shard, "split": of_shard[shard["name"]]} for shard in shards]}
+    return {"shards": shards}
 
 
 # -------------------------------------------------------------------------------------- feature tables

