@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import tracemalloc
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,11 +19,13 @@ import pytest
 import soundfile
 from PIL import Image
 
+from emoprep.errors import EmoprepError
 from emoprep.films import in_channel, loudest_hz, numbered, read_colour, read_number, tone, write_film
+from emoprep.media import ffmpeg as ffmpeg_decoder
 from emoprep.media import pyav
 from emoprep.media.clock import frame_count, sample_count
 from emoprep.media.decode import make_recipe
-from emoprep.segment.cut import ShardTask, cut_shard
+from emoprep.segment.cut import ShardTask, cut_shard, without
 from emoprep.store.shards import read_shard
 from emoprep.utterance import Utterance
 
@@ -50,6 +53,8 @@ def corpus(tmp_path_factory):
                    sound=tone(SENTENCE_HZ[number], end - start, RATE)[np.newaxis])
     (folder / "broken.avi").write_bytes(np.random.default_rng(0).bytes(20_000))
     (folder / "broken.wav").write_bytes(b"RIFF nothing of the kind")
+    for name in ("empty.avi", "empty.wav"):
+        (folder / name).touch()
     return folder
 
 
@@ -82,13 +87,16 @@ def sentence(number, **facts):
 
 def cut(folder, out, *utterances, decoder="pyav", **recipe):
     """Return (samples by key in the shard's order, rows by key, skips by key)."""
-    recipe = make_recipe(size=64, decoder=decoder, **recipe)
-    out.mkdir(exist_ok=True)
-    note = cut_shard(ShardTask("all-000000.tar", str(out), str(folder), utterances, (), recipe,
-                               ("video", "audio", "text"), 5.0))
+    note = cut_shard(task_of(folder, out, *utterances, decoder=decoder, **recipe))
     samples = dict(read_shard(out / "all-000000.tar")) if note["shard"] else {}
     assert list(samples) == [row["key"] for row in note["rows"]]
     return samples, {row["key"]: row for row in note["rows"]}, {key: skip for key, *skip in note["skips"]}
+
+
+def task_of(folder, out, *utterances, decoder="pyav", **recipe):
+    recipe = make_recipe(size=64, decoder=decoder, **recipe)
+    out.mkdir(exist_ok=True)
+    return ShardTask("all-000000.tar", str(out), str(folder), utterances, (), recipe, ("video", "audio", "text"), 5.0)
 
 
 def frames_of(sample):
@@ -339,7 +347,7 @@ def test_without_a_film_there_is_sound(corpus, tmp_path, decoder):
 
 
 @pytest.mark.parametrize("decoder", BOTH)
-@pytest.mark.parametrize("film", ["broken.avi", "absent.avi"])
+@pytest.mark.parametrize("film", ["broken.avi", "empty.avi"])
 def test_a_film_that_cannot_be_decoded(corpus, tmp_path, decoder, film):
     """The sound is used; where there is none, nothing is left."""
     samples, rows, skips = cut(corpus, tmp_path, sentence(0, video=film), utterance(1, video=film),
@@ -357,13 +365,75 @@ def test_a_film_that_cannot_be_decoded(corpus, tmp_path, decoder, film):
     assert skips["u3"][1].startswith(f"{film}: ") and "; broken.wav: " in skips["u3"][1]
 
 
+@pytest.mark.parametrize("decoder", BOTH)
+@pytest.mark.parametrize("lost", [{"video": "absent.avi"}, {"audio": "absent.wav"}, {"video": "no folder/film.avi"}])
+def test_a_source_that_has_vanished_ends_the_run(corpus, tmp_path, decoder, lost):
+    """It was there when the run was planned; a skip would stay in the store when its disk is back."""
+    with pytest.raises(EmoprepError, match=r"absent|no folder") as caught:
+        cut(corpus, tmp_path / "out", sentence(0), utterance(1, **lost), decoder=decoder)
+    assert (caught.value.what, caught.value.got) == ("a source has vanished", "No such file or directory")
+    assert not list((tmp_path / "out").glob("*.tar"))
+
+
+@pytest.mark.parametrize("decoder", BOTH)
+def test_a_film_of_too_large_pictures(corpus, tmp_path, decoder):
+    width, height = SIZE
+    samples, rows, _ = cut(corpus, tmp_path / "a", sentence(0), decoder=decoder, max_pixels=width * height - 1)
+    assert rows["u0"]["flags"] == ["film-undecodable"] and not rows["u0"]["has_video"]
+    assert pitch(samples["u0"]) == SENTENCE_HZ[0]
+    _, _, skips = cut(corpus, tmp_path / "b", utterance(0, audio=None), decoder=decoder, max_pixels=width * height - 1)
+    assert skips["u0"] == ["undecodable", f"film.avi: its pictures are {width}×{height} px, more than "
+                                          f"{width * height - 1} (--max-pixels)"]
+    assert list(cut(corpus, tmp_path / "c", sentence(0), decoder=decoder, max_pixels=width * height)[0]) == ["u0"]
+
+
+@pytest.mark.parametrize("decoder", BOTH)
+def test_decoding_that_comes_to_no_end(corpus, tmp_path, decoder):
+    """A hundredth of a millisecond is not enough for anything; the next run tries again."""
+    task = replace(task_of(corpus, tmp_path, utterance(0), utterance(1), decoder=decoder), patience=1e-5)
+    note = cut_shard(task)
+    assert note["shard"] is None and note["again"]
+    assert note["skips"] == [[f"u{number}", "decode-timeout", "film.avi: nothing came of it in 1e-05 s "
+                              "(--decode-timeout); dialogue.wav: nothing came of it in 1e-05 s (--decode-timeout)"]
+                             for number in range(2)]
+    note = cut_shard(replace(task, patience=60.0))
+    assert note["shard"]["utterances"] == 2 and not note["again"]
+    assert 0 < note["decoding"] < note["seconds"]
+
+
+def test_a_program_that_stops_is_not_waited_for(corpus, tmp_path, monkeypatch):
+    """An ffmpeg that hangs writes nothing, and libav would wait for ever at its pipe."""
+    hanging = tmp_path / "ffmpeg"
+    hanging.write_text("#!/bin/sh\nexec sleep 600\n")
+    hanging.chmod(0o755)
+    monkeypatch.setattr(ffmpeg_decoder, "program", lambda: str(hanging))
+    note = cut_shard(replace(task_of(corpus, tmp_path, utterance(0), decoder="ffmpeg"), patience=0.4))
+    assert [reason for _, reason, _ in note["skips"]] == ["decode-timeout"]
+
+
+def test_the_shard_is_made_without_what_workers_died_of(corpus, tmp_path):
+    task = task_of(corpus, tmp_path, utterance(0), utterance(1), sentence(2), utterance(3, video="broken.avi"))
+    task = without(task, "u1", "signal 9")
+
+    note = cut_shard(task)
+
+    assert [row["key"] for row in note["rows"]] == ["u0", "u2", "u3"] and note["again"]
+    assert note["skips"] == [["u1", "worker-died", "the process that cut it ended: signal 9"]]
+    whole = cut_shard(task_of(corpus, tmp_path / "whole", utterance(0), utterance(1), sentence(2),
+                              utterance(3, video="broken.avi")))
+    assert [row for row in whole["rows"] if row["key"] != "u1"] == note["rows"]
+    # A second one of the same film: it is the film, and nothing that comes after it will get past that place.
+    task = without(task, "u0", "signal 9")
+    assert [skip.key for skip in task.given_up] == ["u1", "u0", "u2"]
+
+
 def test_a_whole_film_that_cannot_be_decoded_leaves_the_whole_sound(corpus, tmp_path):
     _, rows, _ = cut(corpus, tmp_path, whole(0, video="broken.avi", audio="dialogue.wav"))
     assert (rows["u0"]["end"], rows["u0"]["flags"]) == (SECONDS, ["film-undecodable"])
 
 
 @pytest.mark.parametrize("decoder", BOTH)
-@pytest.mark.parametrize("sound", ["broken.wav", "absent.wav"])
+@pytest.mark.parametrize("sound", ["broken.wav", "empty.wav"])
 def test_a_sound_file_that_cannot_be_decoded(corpus, tmp_path, decoder, sound):
     samples, rows, skips = cut(corpus, tmp_path, utterance(0, audio=sound), utterance(1), utterance(2, audio=sound),
                                utterance(3, video=None, audio=sound), decoder=decoder)

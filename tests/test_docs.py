@@ -145,6 +145,9 @@ def test_skip_reasons_and_flags():
     reasons, flags, said = set(), set(), set()
     for _, tree in sources():
         said |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+        reasons |= {node.value.value for node in ast.walk(tree)
+                    if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "reason"
+                    and isinstance(node.value, ast.Constant)}
         for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
             called = ast.unparse(call.func)
             if called == "Skip" and len(call.args) == 3 and isinstance(call.args[1], ast.Constant):

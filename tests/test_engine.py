@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from emoprep.engine import cores, run
+from emoprep.engine import at, cores, run
 from emoprep.errors import CorpusError, EmoprepError
 
 # A task is anything that can be pickled; the functions below run in the workers.
@@ -206,6 +206,91 @@ def test_all_workers_may_die_at_once(tmp_path):
     """Each of two tasks kills its worker twice; a third attempt would do, but for both of them."""
     tasks = [Task("dies-once", tmp_path), Task("a", tmp_path), Task("b", tmp_path)]
     assert sorted(run(work, tasks, jobs=3)) == [(0, "dies-once"), (1, "a"), (2, "b")]
+
+
+# --------------------------------------------------------------------------- what kills a worker is left out
+
+@dataclass(frozen=True)
+class Steps:
+    """A task of several steps, some of which kill or hang the worker; `folder` is where workers leave word."""
+
+    steps: tuple[str, ...]
+    folder: Path
+
+    def __str__(self):
+        return "steps"
+
+
+def step_by_step(task):
+    for step in task.steps:
+        at(step)
+        with (task.folder / step).open("a") as file:
+            file.write("x")
+        if step.startswith("dies"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if step.startswith("hangs"):
+            time.sleep(600)
+    at("")
+    return task.steps
+
+
+def leave_out(task, step, cause):
+    (task.folder / f"cause-{step}").write_text(cause)
+    return Steps(tuple(other for other in task.steps if other != step), task.folder)
+
+
+@pytest.mark.parametrize("jobs", [2, 3])
+def test_what_workers_die_of_three_times_is_left_out_and_all_else_is_done(tmp_path, jobs):
+    tasks = [Steps(("a", "dies-1", "b", "dies-2"), tmp_path), Steps(("c", "d"), tmp_path), Steps(("dies-3",), tmp_path)]
+
+    results = dict(run(step_by_step, tasks, jobs=jobs, without=leave_out))
+
+    assert results == {0: ("a", "b"), 1: ("c", "d"), 2: ()}
+    for number in (1, 2, 3):
+        assert (tmp_path / f"dies-{number}").read_text() == "xxx"
+        assert (tmp_path / f"cause-dies-{number}").read_text() == "signal 9"
+
+
+def test_a_single_task_does_not_kill_the_run_either(tmp_path):
+    tasks = [Steps(("a", "dies", "b"), tmp_path)]
+    assert list(run(step_by_step, tasks, jobs=2, without=leave_out)) == [(0, ("a", "b"))]
+
+
+def test_a_worker_that_stays_too_long_is_killed_and_what_held_it_left_out_at_once(tmp_path):
+    tasks = [Steps(("a", "hangs", "b"), tmp_path), Steps(("c",), tmp_path)]
+
+    results = dict(run(step_by_step, tasks, jobs=2, without=leave_out, patience=0.5))
+
+    assert results == {0: ("a", "b"), 1: ("c",)}
+    assert (tmp_path / "hangs").read_text() == "x"
+    assert (tmp_path / "cause-hangs").read_text() == "no end after 0.5 s"
+
+
+def test_patience_is_for_each_step_and_not_for_the_task(tmp_path):
+    tasks = [Task(str(number), tmp_path) for number in range(30)]
+    assert len(dict(run(slow_steps, tasks, jobs=2, without=leave_out, patience=0.6))) == 30
+
+
+def slow_steps(task):
+    for step in range(3):
+        at(str(step))
+        time.sleep(0.3 if task.name == "7" else 0)
+    return task.name
+
+
+def test_a_death_at_no_place_in_particular_is_nobodys_fault(tmp_path):
+    with pytest.raises(EmoprepError, match="a worker died 3 times over one task"):
+        list(run(work, [Task("dies", tmp_path), Task("a", tmp_path)], jobs=2, without=leave_out))
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_where_workers_are_is_heard(tmp_path, jobs):
+    heard = []
+    tasks = [Steps(("a", "b"), tmp_path), Steps(("c",), tmp_path)]
+    list(run(step_by_step, tasks, jobs=jobs, heard=lambda number, place: heard.append((number, place))))
+    assert sorted(heard) == [(0, ""), (0, "a"), (0, "b"), (1, ""), (1, "c")]
+    at("nobody listens here any more")
+    assert len(heard) == 5
 
 
 def test_ctrl_c_is_the_parents_business():

@@ -36,6 +36,12 @@ def segment(
         metavar="pyav|ffmpeg", help="pyav needs no program; ffmpeg starts the system's.")] = "pyav",
     hwaccel: Annotated[Optional[str], typer.Option(  # noqa: UP045
         metavar="NAME", help="Hardware decoding, with --decoder ffmpeg: cuda, vaapi, auto …")] = None,
+    max_pixels: Annotated[int, typer.Option(
+        metavar="N", min=256, help="Skip films whose pictures are larger.")] = 16_000_000,
+    decode_timeout: Annotated[float, typer.Option(
+        metavar="S", min=0.1, help="Give a film up when its next utterance takes longer to decode.")] = 300.0,
+    fast: Annotated[bool, typer.Option(
+        "--fast", help="Decode less: H.264 and HEVC without their loop filter; pictures differ a little.")] = False,
     corpus: shared.Corpus = None, jobs: shared.Jobs = None, overwrite: shared.Overwrite = False,
     dry_run: shared.DryRun = False, json: shared.Json = False, quiet: shared.Quiet = False,
     verbose: shared.Verbose = False, config: shared.Config = None, options: dict[str, str],
@@ -53,9 +59,9 @@ def segment(
 
     terminal = Terminal(json=json, quiet=quiet, verbose=verbose)
     recipe = make_recipe(fps=fps, size=size, fit=fit, sample_rate=sample_rate, downmix=downmix,
-                         truncate=truncate_seconds, decoder=decoder, hwaccel=hwaccel)
+                         truncate=truncate_seconds, decoder=decoder, hwaccel=hwaccel, max_pixels=max_pixels, fast=fast)
     plan = plan_segment(source, out, corpus=corpus, options=options, recipe=recipe, exclude=exclude, limit=limit,
-                        shard_utterances=shard_utterances, max_mismatch=max_mismatch)
+                        shard_utterances=shard_utterances, max_mismatch=max_mismatch, decode_timeout=decode_timeout)
     if dry_run:
         report.show_plan(terminal, plan, out)
         return

@@ -14,10 +14,11 @@ from fractions import Fraction
 from typing import Any
 
 from emoprep.errors import UsageError
-from emoprep.media.reel import Clip, DecodeFailure, Develop, Picture, Reels, Sound, Window
+from emoprep.media.reel import Clip, DecodeFailure, DecodeTimeout, Develop, Picture, Reels, Sound, Window
+from emoprep.media.watch import Watch
 
-__all__ = ["DECODERS", "CannotSpare", "Clip", "DecodeFailure", "Events", "Picture", "Recipe", "Sound", "Window",
-           "clips", "decode", "make_recipe"]
+__all__ = ["DECODERS", "CannotSpare", "Clip", "DecodeFailure", "DecodeTimeout", "Events", "Picture", "Recipe", "Sound",
+           "Watch", "Window", "clips", "decode", "make_recipe"]
 
 DECODERS = {"pyav": "emoprep.media.pyav", "ffmpeg": "emoprep.media.ffmpeg"}
 
@@ -31,7 +32,10 @@ class CannotSpare(Exception):
 
 @dataclass(frozen=True)
 class Recipe:
-    """How media are made: frames a second, strip size in px, how a picture is fitted, and the sound's form."""
+    """How media are made: frames a second, strip size in px, how a picture is fitted, and the sound's form.
+
+    Of larger pictures than `max_pixels` none is decoded. `fast` decodes H.264 and HEVC without their loop filter.
+    """
 
     fps: Fraction = Fraction(10)
     size: int = 112
@@ -41,6 +45,8 @@ class Recipe:
     truncate: Fraction | None = None
     decoder: str = "pyav"
     hwaccel: str | None = None
+    max_pixels: int = 16_000_000
+    fast: bool = False
 
 
 FITS = ("stretch", "pad", "crop")
@@ -95,34 +101,36 @@ def decode(path: str, windows: list[Window], recipe: Recipe, *, video: bool = Tr
 
 
 def clips(path: str, windows: list[Window], recipe: Recipe, *, video: bool = True, audio: bool = True,
-          develop: Develop = list) -> Iterator[tuple[int, Clip]]:
+          develop: Develop = list, watch: Watch | None = None) -> Iterator[tuple[int, Clip]]:
     """Decode the source once, and yield each window's number and clip as soon as all of it has come.
 
     `develop` makes of a clip's pictures what is to be kept, once all of them are there. What is held meanwhile
-    are the pictures and the sound of the windows that the source is in, however long it is.
+    are the pictures and the sound of the windows that the source is in, however long it is. `watch` bounds the time.
     """
-    left = dict(enumerate(windows))
+    left, watch = dict(enumerate(windows)), watch or Watch()
     sparing = video and recipe.decoder in SPARING
     while left:
         try:
-            for number, clip in _pass(path, dict(left), recipe, video, audio, develop, sparing=sparing):
+            for number, clip in _pass(path, dict(left), recipe, video, audio, develop, watch, sparing=sparing):
                 del left[number]
+                watch.pause()
                 yield number, clip
+                watch.renew()
         except CannotSpare:
             sparing = False  # what was yielded came before the place where this showed
 
 
-def _pass(path: str, windows: Mapping[int, Window], recipe: Recipe, video: bool, audio: bool, develop: Develop, *,
-          sparing: bool) -> Iterator[tuple[int, Clip]]:
+def _pass(path: str, windows: Mapping[int, Window], recipe: Recipe, video: bool, audio: bool, develop: Develop,
+          watch: Watch, *, sparing: bool) -> Iterator[tuple[int, Clip]]:
     decoder = importlib.import_module(DECODERS[recipe.decoder])
     audio = audio and any(window.sound for window in windows.values())
     reels, flags = Reels(windows, recipe, video=video, audio=audio, develop=develop), []
     until = None if any(window.end is None for window in windows.values()) \
         else max(window.end for window in windows.values())
     with contextlib.closing(decoder.pictures_and_sound(
-            path, recipe, video=video, audio=audio, until=until, flags=flags,
+            path, recipe, video=video, audio=audio, until=until, flags=flags, watch=watch,
             on_screen=reels.on_screen if sparing else None)) as events:
-        for event in events:
+        for event in watch.timed(events):
             complete = reels.take(event)
             if not reels.left:
                 events.close()  # before the last clip is handed out: it may be long until the next is asked for

@@ -10,6 +10,8 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
+import time
 from fractions import Fraction
 from functools import cache
 
@@ -17,7 +19,7 @@ import av
 
 from emoprep.errors import MissingInput
 from emoprep.media import pyav
-from emoprep.media.decode import DecodeFailure, Events, Recipe
+from emoprep.media.decode import DecodeFailure, Events, Recipe, Watch
 
 __all__ = ["pictures_and_sound", "program"]
 
@@ -36,26 +38,30 @@ def program() -> str:
 
 
 def pictures_and_sound(path: str, recipe: Recipe, *, video: bool, audio: bool, until: Fraction | None,
-                       flags: list[str], on_screen: pyav.OnScreen | None = None) -> Events:
+                       flags: list[str], watch: Watch, on_screen: pyav.OnScreen | None = None) -> Events:
     """Yield pictures and sound with their times, as `pyav.pictures_and_sound` does.
 
     The program cannot be told which pictures are wanted; it decodes all of them.
     """
-    facts = pyav.read_facts(path)
+    facts = pyav.read_facts(path, recipe, watch, video=video)
     command = _command(path, recipe, video, audio, facts)
     # A file takes what ffmpeg says of a broken film, however much it is; a pipe that nobody reads would block it.
     with tempfile.TemporaryFile() as said, subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said) as process:
         try:
+            if watch.patience is not None:
+                threading.Thread(target=_guard, args=(process, watch), daemon=True).start()
             with av.open(process.stdout, format="nut") as container:
                 yield from pyav.read_container(container, recipe, video=video, audio=audio, until=until, flags=flags,
-                                               facts=facts)
+                                               watch=watch, facts=facts)
+                watch.check()
                 complained = process.wait(WAIT_S) != 0 or said.tell() > 0
             if complained and "damaged" not in flags:
                 flags.append("damaged")
         except subprocess.TimeoutExpired:
             pass  # more than `until` was asked for; what follows does not matter
         except pyav.BROKEN as error:
+            watch.check()
             process.kill()
             said.seek(0)
             lines = said.read(100_000).decode(errors="replace").strip().splitlines()
@@ -66,11 +72,20 @@ def pictures_and_sound(path: str, recipe: Recipe, *, video: bool, audio: bool, u
             process.kill()
 
 
+def _guard(process: subprocess.Popen, watch: Watch) -> None:
+    """Kill the program once the watch is over: whoever reads its pipe waits for it in libav, and hears no clock."""
+    while process.poll() is None:
+        if watch.over:
+            process.kill()
+        time.sleep(min(1.0, watch.patience / 4))
+
+
 def _command(path: str, recipe: Recipe, video: bool, audio: bool, facts: pyav.Facts | None) -> list[str]:
     import ffmpeg
 
     given = {"hwaccel": recipe.hwaccel} if recipe.hwaccel else {}
-    source = ffmpeg.input(f"file:{os.path.abspath(path)}", threads=1, **pyav.GUARD, **given)
+    limits = {"max_pixels": recipe.max_pixels, **(pyav.FAST if recipe.fast else {})}
+    source = ffmpeg.input(f"file:{os.path.abspath(path)}", threads=1, **pyav.GUARD, **limits, **given)
     # Stream maps and not filter labels, because a missing stream must stay missing ("?" makes it optional).
     maps = (["0:V:0?"] if video else []) + (["0:a:0?"] if audio else [])
     # NUT knows no time below 0, and all would be shifted for its sake; sound before 0 is not wanted anyway.

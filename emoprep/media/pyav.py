@@ -13,7 +13,7 @@ from fractions import Fraction
 
 import av
 
-from emoprep.media.decode import DecodeFailure, Events, Picture, Recipe
+from emoprep.media.decode import DecodeFailure, Events, Picture, Recipe, Watch
 from emoprep.media.scale import Scaler
 from emoprep.media.spare import Sparing
 from emoprep.media.tape import Tape
@@ -29,11 +29,18 @@ ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: a cover, not a film
 # What may be opened. Playlists (hls, concat, dash …) are not among it: one that calls itself .mp4 would open others.
 CONTAINERS = ("aac,ac3,aiff,amr,asf,au,avi,caf,dv,flac,flv,gif,h264,hevc,ivf,m4v,matroska,mov,mp3,mpeg,mpegts,"
               "mpegvideo,mxf,nut,ogg,rm,swf,w64,wav,webm,wtv,wv")
-GUARD = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
+MOST_STREAMS = 64
+GUARD = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS, "max_streams": str(MOST_STREAMS)}
+
+# libav decodes a picture or two to find out what a file holds: those may be larger, so that their size can be told.
+PROBED_PIXELS = 64_000_000
 
 # libav would search the first 128 KB of each wav for DTS sound that calls itself PCM, which takes longer than to
 # decode a sentence, and hand it out in pieces of 2 KB.
 WAV = {"max_probe_packets": "0", "max_size": "8192"}
+
+# What is left out with --fast: the filter that smooths the edges of a picture's blocks.
+FAST = {"skip_loop_filter": "all"}
 
 # PyAV gives libav's codes as errors of several families.
 BROKEN = (av.FFmpegError, OSError, ValueError)
@@ -45,7 +52,7 @@ def open_source(path: str | os.PathLike):
     url = f"file:{os.path.abspath(path)}"
     try:
         return av.open(url, options={**GUARD, **(WAV if url.lower().endswith(".wav") else {})},
-                       metadata_errors="replace")
+                       stream_options=[{"max_pixels": str(PROBED_PIXELS)}] * MOST_STREAMS, metadata_errors="replace")
     except BROKEN as error:
         raise DecodeFailure(_reason(error)) from error
 
@@ -62,22 +69,32 @@ class Facts:
     durations: dict[Fraction, Fraction] = field(default_factory=dict)
 
 
-def read_facts(path: str) -> Facts | None:
+def read_facts(path: str, recipe: Recipe, watch: Watch, *, video: bool) -> Facts | None:
     """Read the facts without decoding anything; None where libav cannot open the file."""
     try:
-        with open_source(path) as container:
-            film, track = streams(container)
-            channels = tuple(channel.name for channel in track.layout.channels) if track is not None else ()
-            tracks = len(container.streams.audio)
-            if film is None:
-                return Facts(2, 0, tracks, channels)
-            durations = {packet.pts * packet.time_base: packet.duration * packet.time_base
-                         for packet in _packets(container, [film])
-                         if packet is not None and packet.pts is not None and packet.duration}
-            context = film.codec_context
-            return Facts(int(context.colorspace), int(context.color_range), tracks, channels, durations)
+        container = open_source(path)
     except DecodeFailure:
         return None
+    with container:
+        film, track = streams(container)
+        channels = tuple(channel.name for channel in track.layout.channels) if track is not None else ()
+        tracks = len(container.streams.audio)
+        if film is None or not video:
+            return Facts(2, 0, tracks, channels)
+        _check_size(film, recipe)
+        durations = {}
+        for packet in _packets(container, [film]):
+            watch.check()
+            if packet is not None and packet.pts is not None and packet.duration:
+                durations[packet.pts * packet.time_base] = packet.duration * packet.time_base
+        context = film.codec_context
+        return Facts(int(context.colorspace), int(context.color_range), tracks, channels, durations)
+
+
+def _check_size(film, recipe: Recipe) -> None:
+    width, height = film.codec_context.width, film.codec_context.height
+    if width * height > recipe.max_pixels:
+        raise DecodeFailure(f"its pictures are {width}×{height} px, more than {recipe.max_pixels} (--max-pixels)")
 
 
 def probe(path: str) -> tuple[bool, bool]:
@@ -99,19 +116,20 @@ def streams(container):
 
 
 def pictures_and_sound(path: str, recipe: Recipe, *, video: bool, audio: bool, until: Fraction | None,
-                       flags: list[str], on_screen: OnScreen | None = None) -> Events:
+                       flags: list[str], watch: Watch, on_screen: OnScreen | None = None) -> Events:
     """Yield pictures and sound with their times, in one pass; stop once all is past `until`.
 
     `on_screen` tells which pictures are wanted; of the others, those that no picture refers to are not decoded,
     which changes no bit of the rest. Raises CannotSpare where that turns out to be no longer certain.
     """
     with open_source(path) as container:
-        yield from read_container(container, recipe, video=video, audio=audio, until=until, flags=flags,
+        yield from read_container(container, recipe, video=video, audio=audio, until=until, flags=flags, watch=watch,
                                   on_screen=on_screen)
 
 
 def read_container(container, recipe: Recipe, *, video: bool, audio: bool, until: Fraction | None,
-                   flags: list[str], facts: Facts | None = None, on_screen: OnScreen | None = None) -> Events:
+                   flags: list[str], watch: Watch, facts: Facts | None = None, on_screen: OnScreen | None = None
+                   ) -> Events:
     """Yield what an open container holds. `facts` are those of the source, where the container is a pipe."""
     film, track = streams(container)
     screen = _Screen(film, recipe, facts, until) if video and film is not None else None
@@ -131,6 +149,7 @@ def read_container(container, recipe: Recipe, *, video: bool, audio: bool, until
             flags.append("damaged")
 
     for packet in packets:
+        watch.check()
         if packet is None:  # the container broke off
             damage()
             continue
@@ -174,7 +193,10 @@ class _Screen:
     """
 
     def __init__(self, film, recipe: Recipe, facts: Facts | None, until: Fraction | None):
+        _check_size(film, recipe)
         film.codec_context.thread_count = 1
+        # Pictures may also grow later on; then libav refuses them.
+        film.codec_context.options = {"max_pixels": str(recipe.max_pixels), **(FAST if recipe.fast else {})}
         self.stream, self.base, self.facts, self.scaler = film, film.time_base, facts, Scaler(recipe, film)
         self.stored = film.container.format.name == "avi"
         self.limit = math.inf if until is None else math.ceil((until + 1) / self.base)

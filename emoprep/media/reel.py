@@ -20,13 +20,17 @@ from emoprep.media.clock import HALF, frame_count, sample_count
 if TYPE_CHECKING:
     from emoprep.media.decode import Recipe
 
-__all__ = ["Clip", "DecodeFailure", "Develop", "Picture", "Reel", "Reels", "Sound", "Window"]
+__all__ = ["LARGEST_STRIP", "Clip", "DecodeFailure", "DecodeTimeout", "Develop", "Picture", "Reel", "Reels", "Sound",
+           "TooLong", "Window", "most_frames"]
 
 # A sound that starts or ends this much beside the pictures is worth a flag; a frame of AAC is 0.02 s.
 LATE_S = Fraction(1, 10)
 
 # A file that claims to last longer has broken times, and would be filled up with one picture for years.
 LONGEST_S = 24 * 3600
+
+LARGEST_STRIP = 2 ** 30
+"""Bytes of pictures that an utterance may need, 47 minutes at the defaults: a misread time must not take all memory."""
 
 NEVER = (math.inf, -1, None)
 
@@ -35,6 +39,20 @@ Develop = Callable[[list[np.ndarray]], Any]
 
 class DecodeFailure(Exception):
     """A source that cannot be decoded; becomes a skip with this text as its detail."""
+
+    reason = "undecodable"
+
+
+class DecodeTimeout(DecodeFailure):
+    """A source that decoding came to no end with, on this machine and this day."""
+
+    reason = "decode-timeout"
+
+
+class TooLong(DecodeFailure):
+    """A film that is one utterance, and has more frames than one may have."""
+
+    reason = "too-long"
 
 
 class Window(NamedTuple):
@@ -93,6 +111,15 @@ class Clip:
     sound_end: Fraction | None = None
 
 
+def most_frames(size: int) -> int:
+    """Return the frames that an utterance may have.
+
+    >>> most_frames(112)
+    28532
+    """
+    return LARGEST_STRIP // (size * size * 3)
+
+
 class Reel:
     """What was chosen for one window so far.
 
@@ -107,6 +134,7 @@ class Reel:
             # A whole file may still turn out to be shorter; then `clip` cuts again.
             self.length = recipe.truncate if self.length is None else min(self.length, recipe.truncate)
         self.frames = None if self.length is None else frame_count(self.length, recipe.fps)
+        self.most = most_frames(recipe.size)
         self.pictures, self.sounds, self.samples = [], [], None
         # Complete before the source ends: all pictures are there, and so is all sound.
         self.seen, self.heard = not video, not (audio and window.sound)
@@ -139,6 +167,9 @@ class Reel:
         """Take `picture` for the next frame; a window that is full has been passed."""
         if len(self.pictures) == self.frames:
             self.seen, self.pictures = True, self.develop(self.pictures)
+        elif len(self.pictures) >= self.most:
+            raise TooLong(f"it goes on after {self.most} frames, which is more than one utterance may have "
+                          "(--truncate-seconds cuts it off)")
         else:
             self.pictures.append(picture.scaled(self.window.view))
 

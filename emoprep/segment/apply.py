@@ -12,7 +12,7 @@ from typing import Any
 from emoprep import engine
 from emoprep.contracts import Corpus
 from emoprep.errors import TooManySkipped, UsageError
-from emoprep.segment.cut import cut_shard
+from emoprep.segment.cut import cut_shard, without
 from emoprep.segment.plan import ASKED_FOR, SegmentPlan
 from emoprep.store.card import card
 from emoprep.store.folder import CARD, INDEX, SKIPPED, Run, refuse_same, start_run, write_bytes
@@ -55,11 +55,13 @@ def segment(plan: SegmentPlan, out: Path, *, jobs: int = 1, max_skipped: str = "
     with start_run(out, plan.facts, overwrite=overwrite) as run:
         if run.complete:
             return _result_of(open_store(out).manifest, out, plan)
-        notes = {task.name: note for task in plan.tasks if (note := run.finished(task.name)) is not None}
+        notes = {task.name: note for task in plan.tasks
+                 if (note := run.finished(task.name)) is not None and not note["again"]}
         for note in notes.values():
             progress(len(note["rows"]), len(note["skips"]))
         missing = [task for task in plan.tasks if task.name not in notes]
-        for number, note in engine.run(cut_shard, missing, jobs=jobs, preload=_PRELOAD[plan.recipe.decoder]):
+        for number, note in engine.run(cut_shard, missing, jobs=jobs, preload=_PRELOAD[plan.recipe.decoder],
+                                       without=without, patience=plan.patience):
             notes[missing[number].name] = note
             progress(len(note["rows"]), len(note["skips"]))
         return _seal(plan, run, [notes[task.name] for task in plan.tasks], allowed, max_skipped)

@@ -6,16 +6,18 @@ as bytes: what is held does not grow with the length of the film.
 
 A film or a sound file that cannot be decoded (`film-undecodable`, `sound-undecodable`), or that ends before the
 utterance begins (`beyond-the-film`, `beyond-the-sound`), counts as a missing modality: the other one is used. An
-utterance is skipped only where nothing is left of it: as `undecodable`, or as `beyond-the-source` if all its media
-can be read and are over.
+utterance is skipped only where nothing is left of it: as `undecodable`, as `decode-timeout` if decoding came to no
+end, or as `beyond-the-source` if all its media can be read and are over. Where workers died of an utterance, the shard
+is made `without` it.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -23,16 +25,18 @@ from typing import Any
 
 import numpy as np
 
+from emoprep import engine
+from emoprep.errors import EmoprepError
 from emoprep.labels import LabelScheme
 from emoprep.media.clock import frame_count, sample_count
-from emoprep.media.decode import Clip, DecodeFailure, Recipe, Window, clips
+from emoprep.media.decode import Clip, DecodeFailure, DecodeTimeout, Recipe, Watch, Window, clips
 from emoprep.media.encode import encode_flac, encode_strip
 from emoprep.store.folder import Run
 from emoprep.store.index import index_row
 from emoprep.store.shards import sample_json, write_shard
 from emoprep.utterance import Skip, Utterance
 
-__all__ = ["ShardTask", "cut_shard"]
+__all__ = ["ShardTask", "cut_shard", "without"]
 
 # A clip whose length is off by more than this from the annotation is flagged; frames last 0.042 s.
 MISMATCH_FLAG_S = 0.1
@@ -40,7 +44,11 @@ MISMATCH_FLAG_S = 0.1
 
 @dataclass(frozen=True)
 class ShardTask:
-    """All that a worker needs to make one shard."""
+    """All that a worker needs to make one shard.
+
+    `patience` is for how many seconds a source may be decoded until the next utterance is complete. `given_up` are
+    utterances that workers died of.
+    """
 
     name: str
     out: str
@@ -50,24 +58,52 @@ class ShardTask:
     recipe: Recipe
     modalities: tuple[str, ...]
     max_mismatch: float
+    patience: float | None = None
+    given_up: tuple[Skip, ...] = ()
 
     def __str__(self):
         return self.name
 
 
 def cut_shard(task: ShardTask) -> dict[str, Any]:
-    """Make one shard: decode, cut, encode, write, and note its rows and skips. Runs in a worker."""
-    rows, skips, out = [], [], Path(task.out)
-    shard = write_shard(out / task.name, _samples(task, rows, skips))
-    note = {"shard": shard, "rows": rows, "skips": [[skip.key, skip.reason, skip.detail] for skip in skips],
-            "files": {task.name: shard["size"]} if shard else {}}
-    Run(out, complete=False).finish(task.name, note)
-    return note
+    """Make one shard: decode, cut, encode, write, and note its rows and skips. Runs in a worker.
 
-
-def _samples(task, rows, skips) -> Iterator[tuple[str, dict[str, bytes]]]:
+    Returns the note, and how many seconds this took and how many of them went into decoding.
+    """
+    rows, skips, out, begun = [], [], Path(task.out), time.perf_counter()
     sources = _Sources(task)
+    shard = write_shard(out / task.name, _samples(task, sources, rows, skips))
+    note = {"shard": shard, "rows": rows, "skips": [[skip.key, skip.reason, skip.detail] for skip in skips],
+            "files": {task.name: shard["size"]} if shard else {},
+            # What failed on this machine and this day alone is tried again by the next run.
+            "again": bool(task.given_up) or any(source.timed_out for source in sources.read)}
+    Run(out, complete=False).finish(task.name, note)
+    return {**note, "seconds": time.perf_counter() - begun,
+            "decoding": sum(source.watch.decoding for source in sources.read)}
+
+
+def without(task: ShardTask, key: str, cause: str) -> ShardTask:
+    """Return the task without the utterance that its workers died of.
+
+    If another one of the same film was given up before, it is the film, and all that would follow is given up too.
+    """
+    number = next(number for number, utterance in enumerate(task.utterances) if utterance.key == key)
+    lost, given_up = task.utterances[number], {skip.key for skip in task.given_up}
+    film = {utterance.key for utterance in task.utterances if utterance.video == lost.video is not None}
+    more = film & given_up
+    skips = [Skip(utterance.key, "worker-died", f"the process that cut it ended: {cause}")
+             for utterance in task.utterances[number:]
+             if utterance.key == key or (more and utterance.key in film - given_up)]
+    return replace(task, given_up=(*task.given_up, *skips))
+
+
+def _samples(task, sources, rows, skips) -> Iterator[tuple[str, dict[str, bytes]]]:
+    given_up = {skip.key: skip for skip in task.given_up}
     for number, utterance in enumerate(task.utterances):
+        if utterance.key in given_up:
+            skips.append(given_up[utterance.key])
+            continue
+        engine.at(utterance.key)
         film = sources.film(number)
         sound = film if _in_film(utterance) else sources.sound(number, film)
         outcome = _outcome(utterance, film, sound, task)
@@ -77,6 +113,7 @@ def _samples(task, rows, skips) -> Iterator[tuple[str, dict[str, bytes]]]:
             row, members = outcome
             rows.append(row)
             yield utterance.key, members
+    engine.at("")
 
 
 # ------------------------------------------------------------------------------------------------ media
@@ -92,10 +129,18 @@ class _Sources:
         self.task = task
         self.users: dict[str | tuple, list[int]] = defaultdict(list)
         self.reading: dict[str | tuple, _Source] = {}
+        given_up = {skip.key for skip in task.given_up}
         for number, utterance in enumerate(task.utterances):
+            if utterance.key in given_up:
+                continue
             self.users[utterance.video].append(number)
             if not _in_film(utterance):
                 self.users[_use_of_sound(utterance)].append(number)
+
+    @property
+    def read(self) -> Iterable[_Source]:
+        """The sources that were opened."""
+        return self.reading.values()
 
     def film(self, number: int) -> Part:
         """Return what its film gave for an utterance."""
@@ -126,9 +171,10 @@ class _Source:
     """One pass over a media file, made as far as it is asked: windows come in the order in which they end."""
 
     def __init__(self, task: ShardTask, path: str, windows: dict[int, Window], *, video: bool, audio: bool):
+        self.path, self.watch, self.timed_out = Path(task.root, path), Watch(task.patience), False
         self.left, self.come = list(windows), {}
-        self.coming = clips(str(Path(task.root, path)), list(windows.values()), task.recipe, video=video, audio=audio,
-                            develop=partial(encode_strip, size=task.recipe.size))
+        self.coming = clips(str(self.path), list(windows.values()), task.recipe, video=video, audio=audio,
+                            develop=partial(encode_strip, size=task.recipe.size), watch=self.watch)
         self.numbers = tuple(windows)
 
     def part(self, number: int) -> Part:
@@ -137,13 +183,26 @@ class _Source:
             try:
                 place, clip = next(self.coming)
             except DecodeFailure as failure:
+                self._require_there()
+                self.timed_out = isinstance(failure, DecodeTimeout)
                 self.come.update((other, failure) for other in self.left)
                 break
+            if "damaged" in clip.flags:
+                self._require_there()
             self.come[self.numbers[place]] = clip
             self.left.remove(self.numbers[place])
             if not self.left:
                 self.coming.close()  # else it would go on holding its last clip
         return self.come.pop(number)
+
+    def _require_there(self) -> None:
+        """Raise where the file has vanished: it was there when this was planned, and will be when its disk is back."""
+        try:
+            self.path.stat()
+        except OSError as error:
+            raise EmoprepError("a source has vanished", where=str(self.path), got=error.strerror or str(error),
+                               remedy="bring it back and run the same command again: finished shards are kept") \
+                from error
 
 
 def _in_film(utterance: Utterance) -> bool:
@@ -236,8 +295,9 @@ def _nothing_left(utterance: Utterance, film: Part, sound: Part) -> Skip:
         elif part is not None:
             told[path] = f"{path}: {part}"
     detail = "; ".join(told.values())
-    if isinstance(film, DecodeFailure) or isinstance(sound, DecodeFailure):
-        return Skip(utterance.key, "undecodable", detail)
+    failures = [part for part in (film, sound) if isinstance(part, DecodeFailure)]
+    if failures:
+        return Skip(utterance.key, failures[0].reason, detail)
     return Skip(utterance.key, "beyond-the-source", detail)
 
 

@@ -18,6 +18,7 @@ from emoprep.corpora import annotation_digests, open_corpus
 from emoprep.errors import MissingInput, UsageError
 from emoprep.media.clock import frame_count
 from emoprep.media.decode import Recipe
+from emoprep.media.reel import most_frames
 from emoprep.segment.cut import ShardTask
 from emoprep.store.shards import pack, shard_name
 from emoprep.utterance import Skip, Utterance
@@ -27,6 +28,10 @@ __all__ = ["ASKED_FOR", "SegmentPlan", "estimated_bytes", "plan_segment"]
 
 ASKED_FOR = ("excluded", "no-fold")
 """Reasons of skips that the user or the corpus's own folds ask for: listed and counted, and no fault of the corpus."""
+
+
+GRACE_S = 30.0
+"""How long scaling and encoding an utterance may take beyond decoding it."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,12 @@ class SegmentPlan:
     modalities: tuple[str, ...]
     skips: tuple[Skip, ...]
     facts: dict[str, Any]
+
+    @property
+    def patience(self) -> float | None:
+        """Seconds after which a worker that is still at one utterance hangs: decoders give up by themselves before."""
+        allowed = self.tasks[0].patience if self.tasks else None
+        return None if allowed is None else allowed + GRACE_S
 
     @property
     def seconds(self) -> float:
@@ -57,10 +68,12 @@ class SegmentPlan:
 
 def plan_segment(source: Path, out: Path, *, corpus: str | None = None, options: dict[str, str] | None = None,
                  recipe: Recipe = Recipe(), exclude: Path | None = None,  # noqa: B008 - frozen
-                 limit: int | None = None, shard_utterances: int = 100, max_mismatch: float = 5.0) -> SegmentPlan:
+                 limit: int | None = None, shard_utterances: int = 100, max_mismatch: float = 5.0,
+                 decode_timeout: float | None = None) -> SegmentPlan:
     """Decide which utterances go into which shard; writes nothing.
 
     `max_mismatch`: seconds by which a clip may differ in length from its annotation before it is skipped.
+    `decode_timeout`: seconds that decoding may take until the next utterance is complete.
     Raises MissingInput where no utterance has a clip.
     """
     if (source / "manifest.json").is_file():
@@ -91,7 +104,8 @@ def plan_segment(source: Path, out: Path, *, corpus: str | None = None, options:
 
         program()  # so that a missing program is told before anything is made
     modalities = _modalities(read.root, chosen, recipe)
-    tasks = tuple(ShardTask(name, str(out), str(read.root), utterances, read.schemes, recipe, modalities, max_mismatch)
+    tasks = tuple(ShardTask(name, str(out), str(read.root), utterances, read.schemes, recipe, modalities, max_mismatch,
+                            decode_timeout)
                   for name, utterances in _shards(chosen, shard_utterances))
     facts = _facts(read, chosen, recipe, exclude, limit=limit, shard_utterances=shard_utterances,
                    max_mismatch=max_mismatch, modalities=modalities)
@@ -125,12 +139,8 @@ def _not_files(read: Corpus) -> Iterator[Skip]:
                 yield Skip(utterance.key, "no-clip", f"{path} is no file, or a link that leads to none")
 
 
-LARGEST_STRIP = 2 ** 30
-"""Bytes of pictures that an utterance may need, 47 minutes at the defaults: a misread time must not take all memory."""
-
-
 def _too_long(read: Corpus, recipe: Recipe) -> Iterator[Skip]:
-    most = LARGEST_STRIP // (recipe.size * recipe.size * 3)
+    most = most_frames(recipe.size)
     for utterance in read.utterances:
         if utterance.end is None or recipe.truncate is not None:
             continue

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from emoprep.films import CINEMA, numbered, tone, write_film
 from emoprep.media import decode as decoding
 from emoprep.media import pyav
-from emoprep.media.decode import DecodeFailure, Picture, Recipe, Window, clips, decode, make_recipe
+from emoprep.media.decode import DecodeFailure, Picture, Recipe, Watch, Window, clips, decode, make_recipe
 from emoprep.media.reel import Reels
 from emoprep.media.spare import Sparing
 
@@ -70,7 +70,7 @@ def shown(path, fps, windows=WINDOWS["whole"], *, sparing=True):
     """Return how many pictures are decoded for the windows."""
     reels = Reels(dict(enumerate(windows)), make_recipe(fps=fps), video=True, audio=True, develop=list)
     return sum(isinstance(event, Picture) for event in pyav.pictures_and_sound(
-        str(path), Recipe(), video=True, audio=True, until=None, flags=[],
+        str(path), Recipe(), video=True, audio=True, until=None, flags=[], watch=Watch(),
         on_screen=reels.on_screen if sparing else None))
 
 
