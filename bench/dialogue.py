@@ -65,12 +65,7 @@ def measure(options, part, minutes):
 
 
 def run(options):
-    import soundfile  # noqa: F401 - what workers have loaded before they begin
-    import webdataset.writer  # noqa: F401
-    from PIL import JpegImagePlugin  # noqa: F401
-
-    import emoprep.media.pyav
-    import emoprep.segment.cut  # noqa: F401
+    import emoprep.segment.loaded  # noqa: F401 - what workers have loaded before they begin
 
     with tempfile.TemporaryDirectory() as out:
         before = cpu_seconds()

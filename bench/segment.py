@@ -1,12 +1,13 @@
 """How fast `emoprep segment` is, beside the floor (decoding only) and the script that everybody writes.
 
-    python bench/segment.py [--rounds 3] [--clips 60] [--cache FOLDER]
+    python bench/segment.py [--rounds 3] [--clips 120] [--cache FOLDER]
 
 The clips are like MELD's: 1280×720 H.264 at 24000/1001 fps with about 1.2 Mbit/s, 3 s, AAC 5.1 at 48 kHz;
 twelve different ones, linked to as many names as asked. They are made once and kept in the cache. All
 variants run in turn, round by round, so that a busy machine slows all of them; figures are medians. CPU is
 user + system of the process and all its children. Shards are small (10 utterances), so that both processes
-have work, as they do on the whole corpus with its 140 shards.
+have work, as they do on the whole corpus with its 140 shards. What `--fast` changes is told as PSNR against the exact
+strips: over all values of all frames, and the worst frame.
 """
 
 import argparse
@@ -53,7 +54,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--clips", type=int, default=60)
+    parser.add_argument("--clips", type=int, default=120)
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "emoprep-bench")
     # How this file starts itself for the variants that are scripts.
     parser.add_argument("--as", dest="part", choices=["floor", "script", "null"], help=argparse.SUPPRESS)
@@ -80,7 +81,7 @@ def compare(options):
             runs[name].append(measure(command))
     peaks = {f"segment -j 2, {count} clips": measure(segment(corpus, 2))
              for count, corpus in ((options.clips, tree), (4 * options.clips, large))}
-    report(options.clips, runs, peaks)
+    report(options.clips, runs, peaks, noise_of_fast(tree))
 
 
 def commands(tree):
@@ -96,12 +97,39 @@ def commands(tree):
         "script, 2 processes": itself("script", 2, "OUT"),
         "segment -j 1": segment(tree, 1),
         "segment -j 2": segment(tree, 2),
+        "segment -j 1, 224 px": segment(tree, 1, "--size", "224"),
+        "segment -j 2, 224 px": segment(tree, 2, "--size", "224"),
+        "segment -j 1 --fast": segment(tree, 1, "--fast"),
+        "segment -j 2 --fast": segment(tree, 2, "--fast"),
     }
 
 
-def segment(tree, jobs):
+def segment(tree, jobs, *options):
     return [sys.executable, "-m", "emoprep", "segment", str(tree), "OUT", "-j", str(jobs),
-            "--shard-utterances", "10"]
+            "--shard-utterances", "10", *options]
+
+
+def noise_of_fast(tree):
+    """Return the PSNR in dB of `--fast` against the exact path: of all strips together, and of the worst frame."""
+    import numpy as np
+
+    from emoprep.media.encode import decode_strip
+    from emoprep.store.shards import read_shard
+
+    squares = []
+    with tempfile.TemporaryDirectory() as scratch:
+        outs = [Path(scratch, name) for name in ("exact", "fast")]
+        for out, options in zip(outs, ((), ("--fast", )), strict=True):
+            command = [str(out) if word == "OUT" else word for word in segment(tree, 2, "--limit", "12", *options)]
+            subprocess.run([*command, "-q"], check=True, cwd=REPOSITORY, stdout=subprocess.DEVNULL)
+        for shard in sorted(outs[0].glob("*.tar")):
+            for (_, exact), (_, fast) in zip(read_shard(shard), read_shard(outs[1] / shard.name), strict=True):
+                row = json.loads(exact["json"])
+                strips = [decode_strip(sample["frames.jpg"], row["size"], row["frames"]).astype(float)
+                          for sample in (exact, fast)]
+                squares += ((strips[0] - strips[1]) ** 2).mean(axis=(1, 2, 3)).tolist()
+    return {name: float(10 * np.log10(255 ** 2 / value)) if value else None
+            for name, value in (("all", np.mean(squares)), ("worst frame", max(squares)))}
 
 
 def measure(command):
@@ -220,12 +248,13 @@ def make_film(path):
 
 # ---------------------------------------------------------------------------------------------- report
 
-def report(clips, runs, peaks):
+def report(clips, runs, peaks, noise):
     """Print the table, and one line of JSON for programs."""
     medians = {name: {what: statistics.median(run[what] for run in measured) for what in ("wall", "cpu")}
                for name, measured in runs.items() if None not in measured}
     floor = medians["floor, 1 process"]["cpu"]
-    scripts = {"segment -j 1": "script, 1 process", "segment -j 2": "script, 2 processes"}
+    scripts = {f"segment -j {jobs}{fast}": script for fast in ("", " --fast")
+               for jobs, script in ((1, "script, 1 process"), (2, "script, 2 processes"))}
     for name, median in medians.items():
         median["clips_per_s"], median["cpu_to_floor"] = clips / median["wall"], median["cpu"] / floor
         script = medians.get(scripts.get(name))
@@ -237,7 +266,9 @@ def report(clips, runs, peaks):
     peaks = {name: run["peak_mb"] if run else None for name, run in peaks.items()}
     for name, peak in peaks.items():
         print(f"{name:28}", f"{peak:.0f} MB in the largest process" if peak else "failed")
-    print(json.dumps({"bench": "segment", "clips": clips, "medians": medians, "peak_mb": peaks}))
+    print("--fast against the exact path:", ", ".join(f"{name} {value:.1f} dB" if value else f"{name} the same"
+                                                      for name, value in noise.items()))
+    print(json.dumps({"bench": "segment", "clips": clips, "medians": medians, "peak_mb": peaks, "fast_db": noise}))
 
 
 def table_row(name, wall, cpu, clips_per_s, cpu_to_floor, speed_to_script):

@@ -2,7 +2,8 @@
 
 A film is written with PyAV alone (no ffmpeg program), and the same arguments give the same bytes: one thread,
 bit-exact encoders and containers, no dates. Beside the writer stand pictures and sounds that a machine can
-recognise again after coding and scaling: `numbered` and `read_number`, `tone` and `loudest_hz`.
+recognise again after coding and scaling: `numbered` and `read_number`, `timecode` and `read_timecode`, `tone` and
+`loudest_hz`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from av.codec.context import Flags
 from emoprep.errors import EmoprepError
 
 __all__ = ["CINEMA", "LAYOUTS", "film_length", "in_channel", "loudest_hz", "numbered", "read_colour",
-           "read_number", "tone", "write_film"]
+           "read_number", "read_timecode", "timecode", "tone", "write_film"]
 
 CINEMA = Fraction(24000, 1001)
 """Pictures a second of nearly all of MELD's clips."""
@@ -30,6 +31,8 @@ _CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".avi": "avi", ".mkv": "matroska", 
                ".wav": "wav"}
 _SOUND_CODECS = {".avi": "pcm_s16le", ".flac": "flac", ".wav": "pcm_s16le"}
 _BITS = 8
+_GRID = 4  # blocks a side of a time code
+_UNCLEAR = 48  # grey levels around the middle that are neither black nor white
 
 Picture = Callable[[int, float], np.ndarray]
 
@@ -203,6 +206,43 @@ def read_number(image: np.ndarray) -> int:
     row = image[height * 7 // 8].astype(float).mean(axis=-1)
     centres = ((np.arange(_BITS) + 0.5) * width / _BITS).astype(int)
     return int(sum(1 << bit for bit, value in enumerate(row[centres]) if value > 127))
+
+
+def timecode(size: tuple[int, int] = (64, 64)) -> Picture:
+    """Return a picture that spells its number in 4 × 4 black and white blocks, for films of up to 65,536 pictures.
+
+    The lowest bit is at the upper left, and bits run along the rows. Sides that are multiples of 64 px keep each block
+    on the macroblocks of a codec.
+
+    >>> timecode()(0b1000_0000_0000_0011, 0.0)[::16, ::16, 0].tolist()
+    [[255, 255, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 255]]
+    """
+    width, height = size
+    row, column = np.arange(height) * _GRID // height, np.arange(width) * _GRID // width
+    bits = row[:, np.newaxis] * _GRID + column
+
+    def draw(index: int, _seconds: float) -> np.ndarray:
+        return np.repeat(((index >> bits & 1) * 255).astype(np.uint8)[..., np.newaxis], 3, axis=2)
+
+    return draw
+
+
+def read_timecode(images: np.ndarray) -> np.ndarray:
+    """Return the numbers that pictures of `timecode` spell, at any size: uint8 [..., height, width, 3] → int64 [...].
+
+    Raises ValueError where a block is neither black nor white: such a picture is mixed of two.
+
+    >>> read_timecode(np.stack([timecode()(number, 0.0)[::4, ::4] for number in (0, 51966, 65535)])).tolist()
+    [0, 51966, 65535]
+    """
+    height, width = images.shape[-3:-1]
+    # The middle half of each block, because its border may take something from the neighbours.
+    rows, columns = ([slice((4 * number + 1) * side // (4 * _GRID), -(-(4 * number + 3) * side // (4 * _GRID)))
+                      for number in range(_GRID)] for side in (height, width))
+    grey = np.stack([images[..., down, across, :].mean(axis=(-3, -2, -1)) for down in rows for across in columns], -1)
+    if (np.abs(grey - 127.5) < _UNCLEAR).any():
+        raise ValueError("a block of the time code is neither black nor white")
+    return (grey > 127.5) @ (1 << np.arange(_GRID * _GRID))
 
 
 def read_colour(image: np.ndarray) -> tuple[int, int, int]:

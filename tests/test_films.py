@@ -11,7 +11,18 @@ import pytest
 from meld_miniature import LAYOUTS, STUB, build_miniature
 
 from emoprep.errors import EmoprepError
-from emoprep.films import CINEMA, in_channel, loudest_hz, numbered, read_colour, read_number, tone, write_film
+from emoprep.films import (
+    CINEMA,
+    in_channel,
+    loudest_hz,
+    numbered,
+    read_colour,
+    read_number,
+    read_timecode,
+    timecode,
+    tone,
+    write_film,
+)
 
 
 def pictures(path):
@@ -55,6 +66,27 @@ def test_every_picture_is_there_at_its_time(tmp_path, fps, bframes):
     assert [read_number(picture) for _time, picture in found] == list(range(len(found)))
     assert [time for time, _picture in found] == [index / fps for index in range(len(found))]
     assert np.abs(np.subtract(read_colour(found[-1][1]), (200, 40, 40))).max() <= 4
+
+
+@pytest.mark.parametrize("size", [(64, 64), (160, 96), (320, 180)])
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_time_codes_of_more_than_256_pictures(tmp_path, size, codec):
+    draw, first = timecode(size), 0xA5C3
+    write_film(tmp_path / "film.mp4", seconds=12, fps=25, size=size, codec=codec, bframes=2, bit_rate=400_000,
+               picture=lambda number, time: draw(first + number, time))
+
+    found = np.stack([picture for _time, picture in pictures(tmp_path / "film.mp4")])
+
+    assert read_timecode(found).tolist() == list(range(first, first + 300))
+    assert read_timecode(found[7]) == first + 7
+    small = found[:, ::size[1] // 12, ::size[0] // 12]
+    assert read_timecode(np.stack([small, small])).tolist() == [list(range(first, first + 300))] * 2
+
+
+def test_a_time_code_of_two_pictures_is_none():
+    mixed = sum(timecode()(number, 0.0).astype(int) for number in (511, 512)) // 2
+    with pytest.raises(ValueError, match="neither black nor white"):
+        read_timecode(mixed)
 
 
 @pytest.mark.parametrize("layout, channels", [("mono", 1), ("stereo", 2), ("5.1", 6)])
