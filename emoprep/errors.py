@@ -1,6 +1,9 @@
 """What can go wrong for a user: one line each, and the exit code it ends with."""
 
-__all__ = ["CorpusError", "EmoprepError", "MissingInput", "TooManySkipped", "UsageError"]
+__all__ = ["FOUND", "CorpusError", "EmoprepError", "MissingInput", "TooManySkipped", "UsageError"]
+
+FOUND = 4
+"""The exit code of a check that found something: it did its work, so nothing is raised."""
 
 
 class EmoprepError(Exception):

@@ -36,6 +36,7 @@ RUN_ELSEWHERE = {"loaders.md", "makefile-recipes.md"}
 MELD = {"neutral": 4710, "surprise": 1205, "fear": 268, "sadness": 683, "joy": 1743, "disgust": 271, "anger": 1109}
 # What a page finds in its folder, and where `emoprep demo` has it.
 ROAD = {"data/MELD.Raw": "MELD.Raw", "shards/meld": "shards", "features/meld": "features"}
+PROGRESS = re.compile(r"[a-z]+: [0-9,]+ of [0-9,]+ \([0-9]+ %\)")
 # Where pages have the real annotation, and where it lies below ../shared/real.
 REAL = {"/data/MELD.Raw": "meld", "/data/CMU_MOSEI": "mosei"}
 
@@ -173,7 +174,7 @@ def test_flags_and_reasons_of_the_demo_are_told(demo_road):
 
 
 def test_exit_codes():
-    codes = {0, program.INTERRUPTED, program.TERMINATED, program.USAGE}
+    codes = {0, errors.FOUND, program.INTERRUPTED, program.TERMINATED, program.USAGE}
     codes |= {kind.exit_code for kind in vars(errors).values() if isinstance(kind, type)}
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", page("docs/errors.md"), re.M)} == codes
 
@@ -340,8 +341,9 @@ def run_console(block: str, folder: Path) -> Iterator[tuple[str, list[str], list
         done = subprocess.run(["bash", "-c", command], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, env={**environment, "PATH": path, "LC_ALL": "C.UTF-8"})
         assert done.returncode == 0, f"$ {command}\n{done.stdout}"
-        # Tables end in spaces, which no page shows.
-        yield command, tidy(shown), tidy(done.stdout.split("\n"))
+        # How long it takes is no part of a page. Tables end in spaces, which no page shows either.
+        given = [line for line in done.stdout.split("\n") if not PROGRESS.match(line)]
+        yield command, tidy(shown), tidy(given)
 
 
 def tidy(lines: list[str]) -> list[str]:

@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import random
+import re
 import resource
 import shutil
 import signal
@@ -25,6 +26,7 @@ from meld_miniature import HEADER, build_miniature
 from PIL import Image
 from pyarrow import parquet
 
+from emoprep.engine.tally import Tally
 from emoprep.errors import EmoprepError, MissingInput, TooManySkipped, UsageError
 from emoprep.films import in_channel, loudest_hz, numbered, read_colour, read_number, tone, write_film
 from emoprep.media import ffmpeg as ffmpeg_decoder
@@ -222,8 +224,8 @@ def test_the_json_of_a_sample_is_its_row(store):
     rows, kinds = index_of(store), set()
     for key, sample in samples_of(store).items():
         data = json.loads(sample["json"])
-        made = {name: data.pop(name) for name in ("size", "columns", "faces")}
-        assert made == {"size": SIZE, "columns": 1, "faces": []}
+        made = {name: data.pop(name) for name in ("size", "columns", "faces", "face_mask", "face_rule")}
+        assert made == {"size": SIZE, "columns": 1, "faces": [], "face_mask": [], "face_rule": None}
         assert data == rows[key]
         assert sample["txt"].decode() == rows[key]["text"]
         assert json.loads(sample["words.json"]) == []
@@ -275,15 +277,16 @@ def test_no_path_date_or_host_is_told(store, mini):
 
 
 def test_the_result_says_what_was_done(mini, tmp_path):
-    told = []
+    tally = Tally()
     plan = plan_segment(mini.folder, tmp_path / "out", recipe=make_recipe(size=16), shard_utterances=3)
-    result = segment(plan, tmp_path / "out", max_skipped=FAULTS,
-                     progress=lambda written, skipped: told.append((written, skipped)))
+    result = segment(plan, tmp_path / "out", max_skipped=FAULTS, tally=tally)
     assert result.fresh
     assert result.written == 13
     assert result.skipped == {"undecodable": 1, "length-mismatch": 1, "no-clip": 1}
-    assert (sum(written for written, _ in told), sum(skipped for _, skipped in told)) == (13, 2)
-    assert len(told) == len(plan.tasks) == 5
+    told = tally.progress()
+    assert (told.done, told.safe, told.total) == (15, 15, 15)
+    assert told.shards == told.shards_total == len(plan.tasks) == 5
+    assert told.skipped == result.skipped
     document = json.loads(json.dumps(result.to_json()))
     assert document["schema"] == "emoprep.segment/1"
     assert document["shards"] == result.shards
@@ -558,12 +561,17 @@ def test_a_shard_of_which_nothing_is_left(own, tmp_path):
 
 
 def test_a_clip_that_goes_away_meanwhile(own, tmp_path):
-    plan = plan_segment(own, tmp_path / "out", recipe=make_recipe(size=16))
-    (own / "train/train_splits/dia0_utt0.mp4").unlink()
-    segment(plan, tmp_path / "out", max_skipped="9")
-    gone = skips_of(tmp_path / "out")[0]
-    assert (gone["key"], gone["reason"]) == ("meld_train_dia0_utt0", "undecodable")
-    assert "No such file" in gone["detail"]
+    """A disk that is gone for a while leaves no hole in the store."""
+    out, clip = tmp_path / "out", own / "dev_splits_complete/dia0_utt0.mp4"
+    plan = plan_segment(own, out, recipe=make_recipe(size=16))
+    clip.rename(tmp_path / "elsewhere.mp4")
+    with pytest.raises(EmoprepError, match="a source has vanished: got No such file or directory; bring it back"):
+        segment(plan, out, max_skipped="9")
+    assert (out / "train-000000.tar").exists() and not (out / "dev-000000.tar").exists()
+    (tmp_path / "elsewhere.mp4").rename(clip)
+    segment(plan, out, max_skipped="9")
+    segment(plan_segment(own, tmp_path / "other", recipe=make_recipe(size=16)), tmp_path / "other", max_skipped="9")
+    assert digests(out) == digests(tmp_path / "other")
 
 
 # ---------------------------------------------------------------------------------------- the other decoder
@@ -711,7 +719,8 @@ def start(source, out, *more, preexec=None, jobs=2):
         if preexec:
             preexec()
     return subprocess.Popen(
-        [sys.executable, "-m", "emoprep", "segment", source, out, "--size", str(SIZE), "-j", str(jobs), *more],
+        [sys.executable, "-m", "emoprep", "segment", source, out, "--size", str(SIZE), "-j", str(jobs), "-q",
+         *more],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=prepare)
 
 
@@ -792,7 +801,8 @@ def test_interrupted_and_terminated(crowd, crowd_bytes, tmp_path, number, code, 
     returned, told = end(process)
 
     assert returned == code
-    assert told[-1:] == [f"emoprep: {word}; finished pieces are kept: run the same command again to go on"]
+    assert re.fullmatch(f"emoprep: {word}; ([0-9]+) of 18 shards .* are safe in {out}; run the same command again to "
+                        "go on", told[-1]), told
     assert not [line for line in told if "Traceback" in line]
     stop = time.monotonic() + 3  # what only waits for the parent's end goes a moment later
     while of_group(process.pid) and time.monotonic() < stop:

@@ -18,7 +18,7 @@ from emoprep.errors import UsageError
 from emoprep.methods.interpolate import made_features, unit_modalities
 from emoprep.repack import copy_shards, pack_rows
 from emoprep.store.card import card
-from emoprep.store.folder import CARD, INDEX, SKIPPED, Run, draft, start_run, take_over, write_bytes
+from emoprep.store.folder import CARD, FACES, INDEX, SKIPPED, Run, draft, start_run, take_over, write_bytes
 from emoprep.store.index import with_column
 from emoprep.store.manifest import versions
 from emoprep.store.tables import GROUP_ROWS, file_facts, has_column, write_table
@@ -212,8 +212,9 @@ def _seal(plan: BalancePlan, run: Run, train: pyarrow.Table, pieces: dict[str, A
     with draft(run.out / "plan.parquet") as sketch:
         parquet.write_table(plan.table(), sketch)
     _write_weights(plan, run.out)
-    if source.store is not None and (source.store.path / SKIPPED).is_file():
-        take_over(source.store.path / SKIPPED, run.out / SKIPPED)
+    for name in (SKIPPED, FACES):
+        if source.store is not None and (source.store.path / name).is_file():
+            take_over(source.store.path / name, run.out / name)
     counts = {**source.manifest.counts, "train": train.num_rows}
     packages = ("numpy", "pyarrow", *(("scikit-learn",) if plan.makes == "vectors" else ()))
     manifest = replace(

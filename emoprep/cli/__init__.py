@@ -8,7 +8,7 @@ from __future__ import annotations
 import typer
 
 from emoprep import __version__
-from emoprep.cli import balance, demo, features, segment, split, stats
+from emoprep.cli import balance, demo, features, seal, segment, split, stats, status, verify
 
 __all__ = ["app"]
 
@@ -33,5 +33,5 @@ def _emoprep(context: typer.Context, version: bool = typer.Option(False, "--vers
         raise typer.Exit(2)
 
 
-for module in (segment, stats, features, balance, split, demo):
+for module in (segment, seal, stats, features, balance, split, verify, status, demo):
     module.register(app)

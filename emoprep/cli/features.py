@@ -64,7 +64,7 @@ def features(
         with terminal.progress("features", sum(plan.counts().values())) as advance:
             result = bring(plan, out, overwrite=overwrite, progress=advance)
     else:
-        with terminal.progress("features", len(plan.store.manifest.shards)) as advance:
+        with terminal.progress("features", len(plan.store.manifest.shards), unit="shards") as advance:
             result = features(plan, out, jobs=shared.jobs_or_cores(jobs), overwrite=overwrite, progress=advance)
     report.show(terminal, result)
 

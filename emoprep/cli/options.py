@@ -36,6 +36,7 @@ def _read_settings(context: typer.Context, given: Path | None) -> Path | None:
             raise UsageError("the command has no such option", where=f"{path} [{name}]", got=", ".join(unknown),
                              expected=", ".join(sorted(known)))
     names = {spelling: parameter.name for parameter in context.command.params for spelling in _spellings(parameter)}
+    context.meta["emoprep.settings"] = str(path)  # where a value that typer refuses came from
     context.default_map = {names[key]: value for key, value in tables.get(context.info_name, {}).items()}
     return given
 
@@ -68,6 +69,8 @@ AllIsTrain = Annotated[bool, typer.Option(
     "--all-is-train", help="Take every row of an IN without splits for train.")]
 Jobs = Annotated[Optional[int], typer.Option(  # noqa: UP045
     "-j", "--jobs", min=1, help="Processes.  [default: the cores at hand]")]
+MaxSkipped = Annotated[str, typer.Option(
+    "--max-skipped", metavar="N|SHARE", help="End with code 3 and no manifest above this: 12, 0.05 or 5%.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No notes and no progress.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="More notes: every skip, every decision.")]

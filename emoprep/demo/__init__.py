@@ -56,7 +56,9 @@ def _corpus(out: Path, seed: int, overwrite: bool) -> Path:
     if not corpus.is_dir():
         shutil.rmtree(sketch, ignore_errors=True)
         out.mkdir(parents=True, exist_ok=True)
-        made = write_demo_corpus(sketch, seed=seed)
-        made.folder.rename(corpus)
-        shutil.rmtree(sketch, ignore_errors=True)
+        try:
+            made = write_demo_corpus(sketch, seed=seed)
+            made.folder.rename(corpus)
+        finally:
+            shutil.rmtree(sketch, ignore_errors=True)
     return corpus

@@ -13,19 +13,34 @@ import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import wait
 from typing import Any
 
 from emoprep import engine
 from emoprep.errors import EmoprepError
 
-__all__ = ["Crew"]
+__all__ = ["Crew", "prepare"]
 
 ATTEMPTS = 3
 
 # A worker decodes or projects; libraries that start threads of their own would only fight over the cores, and
 # some sum in another order then.
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def prepare(preload: Sequence[str]) -> None:
+    """Start the server of workers, which imports these modules once for all of them."""
+    for name in _ONE_THREAD:
+        os.environ.setdefault(name, "1")
+    forkserver.set_forkserver_preload(["__main__", *preload])
+    resource_tracker.ensure_running()  # the server starts it, and on the way lets through what is blocked here
+    # Ctrl-C reaches the whole group, and would find the server in the middle of an import. It keeps this mask.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 @dataclass
@@ -44,10 +59,8 @@ class Crew:
 
     def __init__(self, function: Callable[[Any], Any], tasks: Sequence[Any], *, jobs: int, preload: Sequence[str],
                  heard: engine.Heard, without: engine.Without | None, patience: float | None):
-        for name in _ONE_THREAD:
-            os.environ.setdefault(name, "1")
+        prepare(preload)
         self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload(["__main__", *preload])
         self.function, self.tasks, self.jobs = function, list(tasks), jobs
         self.heard, self.without, self.patience = heard, without, patience
         self.waiting = deque(range(len(tasks)))

@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Any
 
 from emoprep.errors import UsageError
-from emoprep.media.reel import Clip, DecodeFailure, DecodeTimeout, Develop, Picture, Reels, Sound, Window
+from emoprep.media.reel import Clip, DecodeFailure, DecodeTimeout, Develop, Picture, Reels, Roll, Sound, Window
 from emoprep.media.watch import Watch
 
 __all__ = ["DECODERS", "CannotSpare", "Clip", "DecodeFailure", "DecodeTimeout", "Events", "Picture", "Recipe", "Sound",
@@ -101,10 +101,10 @@ def decode(path: str, windows: list[Window], recipe: Recipe, *, video: bool = Tr
 
 
 def clips(path: str, windows: list[Window], recipe: Recipe, *, video: bool = True, audio: bool = True,
-          develop: Develop = list, watch: Watch | None = None) -> Iterator[tuple[int, Clip]]:
+          develop: Develop = Roll, watch: Watch | None = None) -> Iterator[tuple[int, Clip]]:
     """Decode the source once, and yield each window's number and clip as soon as all of it has come.
 
-    `develop` makes of a clip's pictures what is to be kept, once all of them are there. What is held meanwhile
+    `develop` gives each clip the roll that keeps its pictures (encoded, say). What is held meanwhile
     are the pictures and the sound of the windows that the source is in, however long it is. `watch` bounds the time.
     """
     left, watch = dict(enumerate(windows)), watch or Watch()
@@ -125,8 +125,9 @@ def _pass(path: str, windows: Mapping[int, Window], recipe: Recipe, video: bool,
     decoder = importlib.import_module(DECODERS[recipe.decoder])
     audio = audio and any(window.sound for window in windows.values())
     reels, flags = Reels(windows, recipe, video=video, audio=audio, develop=develop), []
+    # An utterance shorter than half a frame has one all the same, which is due after its end.
     until = None if any(window.end is None for window in windows.values()) \
-        else max(window.end for window in windows.values())
+        else max(max(window.end, window.start + 1 / (2 * recipe.fps)) for window in windows.values())
     with contextlib.closing(decoder.pictures_and_sound(
             path, recipe, video=video, audio=audio, until=until, flags=flags, watch=watch,
             on_screen=reels.on_screen if sparing else None)) as events:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 
 import av
 
@@ -50,9 +51,17 @@ def open_source(path: str | os.PathLike):
     """Open a media file, or raise DecodeFailure with libav's words."""
     # "file:" and the whole path: "take:1.mp4" is a name, and not a protocol called take.
     url = f"file:{os.path.abspath(path)}"
+    opening = partial(av.open, url, options={**GUARD, **(WAV if url.lower().endswith(".wav") else {})},
+                      metadata_errors="replace")
     try:
-        return av.open(url, options={**GUARD, **(WAV if url.lower().endswith(".wav") else {})},
-                       stream_options=[{"max_pixels": str(PROBED_PIXELS)}] * MOST_STREAMS, metadata_errors="replace")
+        try:
+            return opening(stream_options=[{"max_pixels": str(PROBED_PIXELS)}] * MOST_STREAMS)
+        except ValueError as error:
+            if isinstance(error, av.FFmpegError):
+                raise
+            # FLV, SWF and MPEG program streams tell which streams they have only while they are read: PyAV has nowhere
+            # to put options for them.
+            return opening()
     except BROKEN as error:
         raise DecodeFailure(_reason(error)) from error
 
@@ -216,7 +225,7 @@ class _Screen:
         def duration() -> Fraction:
             known = facts.durations.get(stamp * base) if facts else (lasts or 0) * base
             return known or (1 / film.average_rate if film.average_rate else Fraction(1, 25))
-        self.last = Picture(stamp, base, duration, self.scaler.of(frame))
+        self.last = Picture(stamp, base, duration, self.scaler.of(frame), partial(self.scaler.whole, frame))
         yield self.last
 
     def _stamp(self, pts: int | None, dts: int | None) -> int | Fraction:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -19,9 +19,10 @@ from emoprep.media.clock import HALF, frame_count, sample_count
 
 if TYPE_CHECKING:
     from emoprep.media.decode import Recipe
+    from emoprep.media.whole import Whole
 
-__all__ = ["LARGEST_STRIP", "Clip", "DecodeFailure", "DecodeTimeout", "Develop", "Picture", "Reel", "Reels", "Sound",
-           "TooLong", "Window", "most_frames"]
+__all__ = ["LARGEST_STRIP", "Clip", "DecodeFailure", "DecodeTimeout", "Develop", "Follower", "Picture", "Reel", "Reels",
+           "Roll", "Sound", "TooLong", "Window", "most_frames"]
 
 # A sound that starts or ends this much beside the pictures is worth a flag; a frame of AAC is 0.02 s.
 LATE_S = Fraction(1, 10)
@@ -29,12 +30,21 @@ LATE_S = Fraction(1, 10)
 # A file that claims to last longer has broken times, and would be filled up with one picture for years.
 LONGEST_S = 24 * 3600
 
-LARGEST_STRIP = 2 ** 30
-"""Bytes of pictures that an utterance may need, 47 minutes at the defaults: a misread time must not take all memory."""
+LARGEST_STRIP = 2 ** 31
+"""Bytes of the pictures that one utterance may have, 95 minutes at the defaults: a misread time must not take all
+memory. What is held of so much, sound and encoded pictures, is about 300 MB."""
 
 NEVER = (math.inf, -1, None)
 
-Develop = Callable[[list[np.ndarray]], Any]
+class Roll(list):
+    """Pictures one after another; when all are there, `finish` returns what is kept of the first `frames` of them."""
+
+    def finish(self, frames: int) -> Any:
+        return self[:frames]
+
+
+Develop = Callable[[], Any]
+"""Gives a roll, or what keeps pictures in another way and has its `append`, `finish` and length."""
 
 
 class DecodeFailure(Exception):
@@ -55,17 +65,27 @@ class TooLong(DecodeFailure):
     reason = "too-long"
 
 
+class Follower(Protocol):
+    """Looks at a window's pictures at their full size: each frame's in order, the same as scaled, then the end of the
+    first `frames` of them."""
+
+    def see(self, whole: Whole, scaled: np.ndarray) -> None: ...
+
+    def end(self, frames: int) -> None: ...
+
+
 class Window(NamedTuple):
     """Exact seconds of a source; both None: the whole of it, from 0 to the end of its last picture.
 
     `view` is the half of the picture that is wanted ("left" or "right" as displayed; None: all of it). Without
-    `sound`, only pictures are.
+    `sound`, only pictures are. `follow()` makes one who looks at them at their full size.
     """
 
     start: Fraction | None = None
     end: Fraction | None = None
     view: str | None = None
     sound: bool = True
+    follow: Callable[[], Follower] | None = None
 
 
 class Picture(NamedTuple):
@@ -73,13 +93,14 @@ class Picture(NamedTuple):
 
     `duration()` returns how long it stays if no other follows; it is asked of the last one only.
     `scaled(view)` returns it, or half of it, as uint8 [size, size, 3] in full-range BT.601 YCbCr, which is what
-    a JPEG holds.
+    a JPEG holds; `whole(view)` at its full size, always the same object.
     """
 
     stamp: int | Fraction
     base: Fraction
     duration: Callable[[], Fraction]
     scaled: Callable[[str | None], np.ndarray]
+    whole: Callable[[str | None], Whole]
 
     @property
     def time(self) -> Fraction:
@@ -100,6 +121,7 @@ class Clip:
 
     `whole_seconds` is the length before it was truncated. `film_end` and `sound_end` are where the source's
     pictures and its sound end, if the pass came so far (None: they go on beyond the window, or there are none).
+    `follower` has seen the pictures, where the window has one.
     """
 
     seconds: Fraction = Fraction(0)
@@ -109,13 +131,14 @@ class Clip:
     flags: list[str] = field(default_factory=list)
     film_end: Fraction | None = None
     sound_end: Fraction | None = None
+    follower: Any = None
 
 
 def most_frames(size: int) -> int:
     """Return the frames that an utterance may have.
 
     >>> most_frames(112)
-    28532
+    57065
     """
     return LARGEST_STRIP // (size * size * 3)
 
@@ -123,11 +146,11 @@ def most_frames(size: int) -> int:
 class Reel:
     """What was chosen for one window so far.
 
-    `develop` makes of its pictures what is to be kept, as soon as all of them are there.
+    Its pictures go on a roll, which `develop` gives.
     """
 
     def __init__(self, number: int, window: Window, recipe: Recipe, *, video: bool, audio: bool, develop: Develop):
-        self.number, self.window, self.recipe, self.develop = number, window, recipe, develop
+        self.number, self.window, self.recipe = number, window, recipe
         self.start = window.start or Fraction(0)
         self.length = None if window.end is None else window.end - self.start
         if recipe.truncate is not None:
@@ -135,7 +158,8 @@ class Reel:
             self.length = recipe.truncate if self.length is None else min(self.length, recipe.truncate)
         self.frames = None if self.length is None else frame_count(self.length, recipe.fps)
         self.most = most_frames(recipe.size)
-        self.pictures, self.sounds, self.samples = [], [], None
+        self.pictures, self.sounds, self.samples = develop(), [], None
+        self.follower = window.follow() if video and window.follow is not None else None
         # Complete before the source ends: all pictures are there, and so is all sound.
         self.seen, self.heard = not video, not (audio and window.sound)
 
@@ -166,12 +190,24 @@ class Reel:
     def show(self, picture: Picture) -> None:
         """Take `picture` for the next frame; a window that is full has been passed."""
         if len(self.pictures) == self.frames:
-            self.seen, self.pictures = True, self.develop(self.pictures)
+            self.seen = True
+            self._develop(self.frames)
         elif len(self.pictures) >= self.most:
             raise TooLong(f"it goes on after {self.most} frames, which is more than one utterance may have "
                           "(--truncate-seconds cuts it off)")
         else:
-            self.pictures.append(picture.scaled(self.window.view))
+            self._take(picture)
+
+    def _take(self, picture: Picture) -> None:
+        scaled = picture.scaled(self.window.view)
+        self.pictures.append(scaled)
+        if self.follower is not None:
+            self.follower.see(picture.whole(self.window.view), scaled)
+
+    def _develop(self, frames: int) -> None:
+        self.pictures = self.pictures.finish(frames)
+        if self.follower is not None:
+            self.follower.end(frames)
 
     def clip(self, *, last: Picture | None, film_end: Fraction | None, sound_start: Fraction | None,
              sound_end: Fraction | None, flags: list[str]) -> Clip:
@@ -192,7 +228,7 @@ class Reel:
         if self.window.end is not None and source_end is not None and stop > source_end + LATE_S:
             clip.flags.append("beyond-the-source")
         self._fill(clip, last, film_end)
-        clip.pictures = self.pictures
+        clip.pictures, clip.follower = self.pictures, self.follower
         if self.window.sound and sound_start is not None:
             self._add_sound(clip, sound_start, sound_end)
         return clip
@@ -215,25 +251,27 @@ class Reel:
         if self.seen or film_end is None:
             return
         if self._begins_after(film_end):
-            self.pictures = []
+            self.pictures, self.follower = [], None
             clip.flags.append("beyond-the-film")
             return
         frames = frame_count(clip.seconds, self.recipe.fps)
-        if frames > len(self.pictures):
-            self.pictures += [last.scaled(self.window.view)] * (frames - len(self.pictures))
-        self.pictures = self.develop(self.pictures[:frames])
+        while len(self.pictures) < frames:
+            self._take(last)
+        self._develop(frames)
 
     def hear(self) -> None:
         """All sound of the window has come."""
         self.heard = True
-        self.samples, self.sounds = self._lay_out(self.length), []
+        self.samples = self._lay_out(self.length)
 
     def _lay_out(self, length: Fraction) -> np.ndarray:
         """Return the window's samples: each run at its time, silence where there is none."""
         rate = self.recipe.sample_rate
         total = sample_count(length, rate)
         laid = np.zeros(total, np.int16)
-        for sound in self.sounds:
+        self.sounds.reverse()
+        while self.sounds:  # what is laid out is let go: an hour of sound need not lie here twice
+            sound = self.sounds.pop()
             # Rounded for the run as a whole: its pieces must neither overlap nor part.
             at = round((sound.run - self.start) * rate) + sound.offset
             begin, stop = max(at, 0), min(at + len(sound.samples), total)

@@ -12,6 +12,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 
 from emoprep.media.decode import DecodeFailure, Recipe
 from emoprep.media.encode import BLACK
+from emoprep.media.whole import Whole
 
 __all__ = ["Scaler"]
 
@@ -25,6 +26,8 @@ class Scaler:
         # One for each view, because their widths may differ, and a new width makes all tables anew.
         self.reformatters: dict[str | None, VideoReformatter] = {}
         self.cutters: dict[tuple, _Cutter] = {}
+        # The picture last wanted at its full size, by view: many frames may show it.
+        self.wholes: dict[str | None, tuple[av.VideoFrame, Whole]] = {}
 
     def of(self, frame: av.VideoFrame) -> Callable[[str | None], np.ndarray]:
         """Return a function that scales a view of `frame` once, when it is first wanted."""
@@ -40,8 +43,20 @@ class Scaler:
             return made[view]
         return scaled
 
+    def whole(self, frame: av.VideoFrame, view: str | None) -> Whole:
+        """Return a view of `frame` at its full size; the same object as long as it is the same picture."""
+        if view not in self.wholes or self.wholes[view][0] is not frame:
+            turns = _turns(frame)
+            whole = Whole(frame, turns, self.pixel_aspect)
+            if view is not None:
+                width = whole.width
+                whole = Whole(self._half(frame, view, turns), turns, self.pixel_aspect)
+                whole.corner = width - whole.width if view == "right" else 0.0
+            self.wholes[view] = frame, whole
+        return self.wholes[view][1]
+
     def _scale(self, frame, view: str | None) -> np.ndarray:
-        turns = round(frame.rotation / 90) % 4
+        turns = _turns(frame)
         if view is not None:
             frame = self._half(frame, view, turns)
         width, height = self._fitted(frame)
@@ -113,6 +128,11 @@ def half(width: int, height: int, view: str, turns: int, step: tuple[int, int] =
     else:
         begin, end = 0, length // (2 * unit) * unit
     return (0, begin, width, end - begin) if turns % 2 else (begin, 0, end - begin, height)
+
+
+def _turns(frame) -> int:
+    """Return the quarter turns against the clock before display."""
+    return round(frame.rotation / 90) % 4
 
 
 def _chroma_step(form: av.VideoFormat) -> tuple[int, int]:

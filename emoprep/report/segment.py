@@ -45,8 +45,20 @@ def show(terminal: Terminal, result: SegmentResult) -> None:
     if not terminal.verbose:
         terminal.notes(f"skipped {skip.key} ({skip.reason}): {skip.detail}" for skip in result.skips[:3])
         if len(result.skips) > 3:
-            terminal.notes([f"… and {len(result.skips) - 3} more in {result.out}/skipped.jsonl"])
+            where = f"in {result.out}/skipped.jsonl" if result.part is None else "(--verbose lists them)"
+            terminal.notes([f"… and {len(result.skips) - 3} more {where}"])
     state = "" if result.fresh else " (complete already; nothing to do)"
     skipped = ", ".join(f"{number} {reason}" for reason, number in result.skipped.items()) or "none"
-    terminal.show(f"{result.out}: {compact(result.written)} utterances in {len(result.shards)} shards; "
+    part = f" part {result.part}:" if result.part else ""
+    terminal.show(f"{result.out}:{part} {compact(result.written)} utterances in {len(result.shards)} shards; "
                   f"skipped: {skipped}{state}")
+    if result.part:
+        terminal.show(_what_is_left(result))
+
+
+def _what_is_left(result: SegmentResult) -> str:
+    if not result.missing:
+        return f"all shards are there; emoprep seal {result.out} closes the store"
+    parts = ", ".join(f"{part} ({len(names)})" for part, names in list(result.missing.items())[:10])
+    more = ", …" if len(result.missing) > 10 else ""
+    return f"still missing: shards of {parts}{more}; once they are there, emoprep seal {result.out} closes the store"

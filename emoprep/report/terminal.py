@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json as json_module
+import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from emoprep.engine.tally import Tally
 
 __all__ = ["Terminal", "compact", "table"]
 
@@ -28,7 +31,12 @@ class Terminal:
 
     def document(self, data: Any) -> None:
         """Print one JSON document on stdout."""
-        sys.stdout.write(json_module.dumps(data, ensure_ascii=False, allow_nan=False) + "\n")
+        line = json_module.dumps(data, ensure_ascii=False, allow_nan=False) + "\n"
+        try:
+            sys.stdout.write(line)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            mute(sys.stdout)
 
     def show(self, *parts: Any) -> None:
         """Print tables or lines on stdout."""
@@ -48,28 +56,41 @@ class Terminal:
             self.notes(lines)
 
     @contextlib.contextmanager
-    def progress(self, title: str, total: int) -> Iterator[Callable[[int, int], None]]:
-        """Give a function advance(done, skipped) that moves a bar; without a terminal it does nothing."""
-        if self.quiet or not self.err.is_terminal:
-            yield lambda done, skipped=0: None
+    def progress(self, title: str, total: int = 0, *, unit: str = "clips") -> Iterator[Tally]:
+        """Give a tally of so many units, and show it: a bar on a terminal, else a line now and then; nothing if quiet.
+
+        The tally is also a function advance(done, skipped) for runs that only count.
+        """
+        tally = Tally(total)
+        if self.quiet:
+            yield tally
             return
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from emoprep.report.progress import lines, moving_bar
 
-        with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                      TextColumn("{task.fields[skipped]}"), console=self.err, transient=True) as bar:
-            task, skips = bar.add_task(title, total=total, skipped=""), 0
+        # FORCE_COLOR makes rich take a log file for a terminal; a bar that moves needs a real one.
+        shown = moving_bar if self.err.is_interactive and sys.stderr.isatty() else lines
+        with shown(self.err, title, tally, unit):
+            yield tally
 
-            def advance(done: int, skipped: int = 0) -> None:
-                nonlocal skips
-                skips += skipped
-                bar.update(task, advance=done + skipped, skipped=f"{skips} skipped" if skips else "")
-            yield advance
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Go on without a word when the reader has left (`| head`); rich would end the program, in mid-run."""
+        self.quiet = True
+        mute(self.file)
+
+
+def mute(stream) -> None:
+    """Send what is still written to a stream nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def _console(file) -> Console:
-    console = Console(file=file, highlight=False, markup=False)
+    console = _Console(file=file, highlight=False, markup=False)
     if not console.is_terminal:
-        console = Console(file=file, highlight=False, markup=False, width=WIDTH_OFF_TERMINAL)
+        console = _Console(file=file, highlight=False, markup=False, width=WIDTH_OFF_TERMINAL)
     return console
 
 

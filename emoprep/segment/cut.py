@@ -16,8 +16,8 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -27,12 +27,15 @@ import numpy as np
 
 from emoprep import engine
 from emoprep.errors import EmoprepError
+from emoprep.faces.detectors import open_detector
+from emoprep.faces.follow import Faces, Follower
 from emoprep.labels import LabelScheme
 from emoprep.media.clock import frame_count, sample_count
 from emoprep.media.decode import Clip, DecodeFailure, DecodeTimeout, Recipe, Watch, Window, clips
-from emoprep.media.encode import encode_flac, encode_strip
+from emoprep.media.encode import Strip, encode_flac
+from emoprep.store.faces import note_faces
 from emoprep.store.folder import Run
-from emoprep.store.index import index_row
+from emoprep.store.index import CUT_COLUMNS, index_row
 from emoprep.store.shards import sample_json, write_shard
 from emoprep.utterance import Skip, Utterance
 
@@ -47,7 +50,7 @@ class ShardTask:
     """All that a worker needs to make one shard.
 
     `patience` is for how many seconds a source may be decoded until the next utterance is complete. `given_up` are
-    utterances that workers died of.
+    utterances that workers died of. `faces` says how the detector of faces was prepared; {}: none are looked for.
     """
 
     name: str
@@ -60,6 +63,7 @@ class ShardTask:
     max_mismatch: float
     patience: float | None = None
     given_up: tuple[Skip, ...] = ()
+    faces: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self):
         return self.name
@@ -70,11 +74,15 @@ def cut_shard(task: ShardTask) -> dict[str, Any]:
 
     Returns the note, and how many seconds this took and how many of them went into decoding.
     """
-    rows, skips, out, begun = [], [], Path(task.out), time.perf_counter()
+    rows, skips, faces, out, begun = [], [], [], Path(task.out), time.perf_counter()
     sources = _Sources(task)
-    shard = write_shard(out / task.name, _samples(task, sources, rows, skips))
-    note = {"shard": shard, "rows": rows, "skips": [[skip.key, skip.reason, skip.detail] for skip in skips],
-            "files": {task.name: shard["size"]} if shard else {},
+    shard = write_shard(out / task.name, _samples(task, sources, rows, skips, faces))
+    files = {task.name: shard["size"]} if shard else {}
+    if shard and task.faces:
+        files |= note_faces(out, task.name, faces)
+    note = {"shard": shard, "rows": [{name: row[name] for name in ("key", *CUT_COLUMNS)} for row in rows],
+            "skips": [[skip.key, skip.reason, skip.detail] for skip in skips],
+            "files": files,
             # What failed on this machine and this day alone is tried again by the next run.
             "again": bool(task.given_up) or any(source.timed_out for source in sources.read)}
     Run(out, complete=False).finish(task.name, note)
@@ -97,7 +105,7 @@ def without(task: ShardTask, key: str, cause: str) -> ShardTask:
     return replace(task, given_up=(*task.given_up, *skips))
 
 
-def _samples(task, sources, rows, skips) -> Iterator[tuple[str, dict[str, bytes]]]:
+def _samples(task, sources, rows, skips, faces) -> Iterator[tuple[str, dict[str, bytes]]]:
     given_up = {skip.key: skip for skip in task.given_up}
     for number, utterance in enumerate(task.utterances):
         if utterance.key in given_up:
@@ -110,8 +118,9 @@ def _samples(task, sources, rows, skips) -> Iterator[tuple[str, dict[str, bytes]
         if isinstance(outcome, Skip):
             skips.append(outcome)
         else:
-            row, members = outcome
+            row, members, found = outcome
             rows.append(row)
+            faces.append(found.rows)
             yield utterance.key, members
     engine.at("")
 
@@ -149,7 +158,10 @@ class _Sources:
             return None
         if film not in self.reading:
             users = {user: self.task.utterances[user] for user in self.users[film]}
-            windows = {user: Window(*_span(utterance, utterance.video_shift), utterance.view, _in_film(utterance))
+            recipe, faces = self.task.recipe, self.task.faces
+            follow = partial(Follower, open_detector(faces), recipe.size, recipe.fps) if faces else None
+            windows = {user: Window(*_span(utterance, utterance.video_shift), utterance.view, _in_film(utterance),
+                                    follow)
                        for user, utterance in users.items()}
             self.reading[film] = _Source(self.task, film, windows, video=True,
                                          audio=any(map(_in_film, users.values())))
@@ -174,7 +186,7 @@ class _Source:
         self.path, self.watch, self.timed_out = Path(task.root, path), Watch(task.patience), False
         self.left, self.come = list(windows), {}
         self.coming = clips(str(self.path), list(windows.values()), task.recipe, video=video, audio=audio,
-                            develop=partial(encode_strip, size=task.recipe.size), watch=self.watch)
+                            develop=partial(Strip, task.recipe.size), watch=self.watch)
         self.numbers = tuple(windows)
 
     def part(self, number: int) -> Part:
@@ -232,8 +244,12 @@ def _sound_window(utterance: Utterance, film: Part) -> Window:
 
 # ---------------------------------------------------------------------------------------------- samples
 
-def _outcome(utterance: Utterance, film: Part, sound: Part, task: ShardTask) -> Skip | tuple[dict, dict[str, bytes]]:
-    """Return the index row and the members of one utterance, or why it is skipped."""
+Made = tuple[dict[str, Any], dict[str, bytes], Faces]
+"""The index row and the members of a sample, and the faces in it."""
+
+
+def _outcome(utterance: Utterance, film: Part, sound: Part, task: ShardTask) -> Skip | Made:
+    """Return what was made of one utterance, or why it is skipped."""
     clip = _joined(film, sound)
     if not clip.pictures and clip.samples is None:
         return _nothing_left(utterance, film, sound)
@@ -270,7 +286,7 @@ def _joined(film: Part, sound: Part) -> Clip:
     lengths = [part for part in (film, sound) if isinstance(part, Clip)] or [Clip()]
     clip = Clip(lengths[0].seconds, lengths[0].whole_seconds)
     if isinstance(film, Clip):
-        clip.pictures, clip.flags = film.pictures, list(film.flags)
+        clip.pictures, clip.flags, clip.follower = film.pictures, list(film.flags), film.follower
     elif film is not None:
         clip.flags.append("film-undecodable")
     if isinstance(sound, Clip):
@@ -306,12 +322,12 @@ NO_PICTURE = {"film-undecodable", "beyond-the-film"}
 NO_SOUND = {"sound-undecodable", "beyond-the-sound"}
 
 
-def _sample(utterance: Utterance, clip: Clip, task: ShardTask) -> tuple[dict, dict[str, bytes]]:
-    """Return the index row and the members of one utterance; what a store has, each of its samples has."""
+def _sample(utterance: Utterance, clip: Clip, task: ShardTask) -> Made:
+    """Return what was made of one utterance; what a store has, each of its samples has."""
     recipe, members, columns = task.recipe, {}, None
     frames, samples = frame_count(clip.seconds, recipe.fps), sample_count(clip.seconds, recipe.sample_rate)
     if "video" in task.modalities:
-        members["frames.jpg"], columns = clip.pictures or encode_strip(frames, recipe.size)
+        members["frames.jpg"], columns = clip.pictures or Strip(recipe.size).finish(frames)
         if not clip.pictures and NO_PICTURE.isdisjoint(clip.flags):
             clip.flags.append("no-picture")
     if "audio" in task.modalities:
@@ -319,13 +335,29 @@ def _sample(utterance: Utterance, clip: Clip, task: ShardTask) -> tuple[dict, di
         members["flac"] = encode_flac(sound, recipe.sample_rate)
         if clip.samples is None and NO_SOUND.isdisjoint(clip.flags):
             clip.flags.append("no-sound")
+    faces = _faces(clip, frames, task)
+    if task.faces:
+        members["faces.jpg"] = faces.strip or Strip(recipe.size).finish(frames)[0]
     start = utterance.start or Fraction(0)
     row = index_row(utterance, task.schemes, start=float(start), end=float(start + clip.seconds), frames=frames,
                     fps=float(recipe.fps), samples=samples, sample_rate=recipe.sample_rate,
                     has_video=bool(clip.pictures), has_audio=clip.samples is not None,
                     flags=[*utterance.flags, *clip.flags], shard=task.name)
     words = [{"word": word, "start": begin, "end": end} for word, begin, end in utterance.words]
-    members["json"] = sample_json(row, size=recipe.size, columns=columns, faces=[])
+    members["json"] = sample_json(row, size=recipe.size, columns=columns, faces=faces.boxes,
+                                  face_mask=faces.mask, face_rule=faces.rule)
     members["txt"] = utterance.text.encode()
     members["words.json"] = json.dumps(words, ensure_ascii=False).encode()
-    return row, members
+    return row, members, faces
+
+
+def _faces(clip: Clip, frames: int, task: ShardTask) -> Faces:
+    """Return the faces in an utterance, the speaker's chosen by its sound."""
+    if not task.faces:
+        return Faces()
+    if clip.follower is None:  # there are no pictures, which a flag says already
+        return Faces(boxes=[[] for _ in range(frames)], rule="none")
+    faces = clip.follower.choose(clip.samples, task.recipe.sample_rate)
+    if faces.strip is None:
+        clip.flags.append("no-face")
+    return faces

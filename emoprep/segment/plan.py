@@ -16,6 +16,7 @@ from typing import Any
 from emoprep.contracts import Corpus
 from emoprep.corpora import annotation_digests, open_corpus
 from emoprep.errors import MissingInput, UsageError
+from emoprep.faces.detectors import find_detector
 from emoprep.media.clock import frame_count
 from emoprep.media.decode import Recipe
 from emoprep.media.reel import most_frames
@@ -45,6 +46,7 @@ class SegmentPlan:
     modalities: tuple[str, ...]
     skips: tuple[Skip, ...]
     facts: dict[str, Any]
+    face_packages: tuple[str, ...] = ()
 
     @property
     def patience(self) -> float | None:
@@ -69,16 +71,19 @@ class SegmentPlan:
 def plan_segment(source: Path, out: Path, *, corpus: str | None = None, options: dict[str, str] | None = None,
                  recipe: Recipe = Recipe(), exclude: Path | None = None,  # noqa: B008 - frozen
                  limit: int | None = None, shard_utterances: int = 100, max_mismatch: float = 5.0,
-                 decode_timeout: float | None = None) -> SegmentPlan:
+                 decode_timeout: float | None = None, faces: str | None = None) -> SegmentPlan:
     """Decide which utterances go into which shard; writes nothing.
 
     `max_mismatch`: seconds by which a clip may differ in length from its annotation before it is skipped.
     `decode_timeout`: seconds that decoding may take until the next utterance is complete.
-    Raises MissingInput where no utterance has a clip.
+    `faces`: the detector that finds them (`retinaface`, `yunet:FILE` …); None: nobody looks.
+    Raises MissingInput where no utterance has a clip, or the detector is not installed.
     """
     if (source / "manifest.json").is_file():
         raise UsageError("IN is a store, and is segmented already", where=str(source),
                          expected="the folder of a raw corpus")
+    detector, argument = find_detector(faces) if faces else (None, None)
+    found_by = detector.prepare(argument) if detector else {}
     module, read = open_corpus(source, corpus, options)
     excluded = _excluded(exclude, read)  # before --limit: a key beyond it is a key of the corpus all the same
     if limit is not None:
@@ -104,13 +109,16 @@ def plan_segment(source: Path, out: Path, *, corpus: str | None = None, options:
 
         program()  # so that a missing program is told before anything is made
     modalities = _modalities(read.root, chosen, recipe)
+    if detector and "video" not in modalities:
+        raise UsageError("there are no pictures to find faces in", where="--faces", got=", ".join(modalities))
     tasks = tuple(ShardTask(name, str(out), str(read.root), utterances, read.schemes, recipe, modalities, max_mismatch,
-                            decode_timeout)
+                            decode_timeout, faces=found_by)
                   for name, utterances in _shards(chosen, shard_utterances))
     facts = _facts(read, chosen, recipe, exclude, limit=limit, shard_utterances=shard_utterances,
-                   max_mismatch=max_mismatch, modalities=modalities)
+                   max_mismatch=max_mismatch, modalities=modalities,
+                   faces={name: value for name, value in found_by.items() if name != "argument"} or None)
     skips = tuple(skipped[utterance.key] for utterance in read.utterances if utterance.key in skipped)
-    return SegmentPlan(module, read, tasks, recipe, modalities, skips, facts)
+    return SegmentPlan(module, read, tasks, recipe, modalities, skips, facts, detector.PACKAGES if detector else ())
 
 
 def _part(utterance: Utterance) -> str:

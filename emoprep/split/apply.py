@@ -15,7 +15,7 @@ from emoprep.features.write import write_tables
 from emoprep.repack import copy_shards, pack_rows
 from emoprep.split.plan import SplitPlan
 from emoprep.store.card import card
-from emoprep.store.folder import CARD, INDEX, SKIPPED, Run, draft, start_run, take_over, write_bytes
+from emoprep.store.folder import CARD, FACES, INDEX, SKIPPED, Run, draft, start_run, take_over, write_bytes
 from emoprep.store.index import with_column
 from emoprep.store.manifest import versions
 from emoprep.store.tables import read_pieces
@@ -99,8 +99,9 @@ def _taken(modality: Modality, rows: np.ndarray) -> Modality:
 
 def _seal(plan: SplitPlan, run: Run, pieces: dict[str, Any]) -> None:
     of = plan.source.store
-    if (of.path / SKIPPED).is_file():
-        take_over(of.path / SKIPPED, run.out / SKIPPED)
+    for name in (SKIPPED, FACES):
+        if (of.path / name).is_file():
+            take_over(of.path / name, run.out / name)
     manifest = replace(
         of.manifest, facts=plan.facts, counts={name: part["utterances"] for name, part in plan.parts.items()},
         shards=pieces.get("shards", []), tables=pieces.get("tables", []),

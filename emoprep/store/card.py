@@ -17,7 +17,8 @@ __all__ = ["card"]
 _TYPES = {"string": {"dtype": "string"}, "bool": {"dtype": "bool"}, "strings": {"list": "string"}}
 
 # How the media in `.json` were made; beside the index row (docs/store.md).
-MADE = {"size": {"dtype": "int32"}, "columns": {"dtype": "int32"}, "faces": {"list": {"list": "float32"}}}
+MADE = {"size": {"dtype": "int32"}, "columns": {"dtype": "int32"}, "faces": {"list": {"list": "float32"}},
+        "face_mask": {"list": "int8"}, "face_rule": {"dtype": "string"}}
 WORDS = {"list": [{"name": "word", "dtype": "string"}, {"name": "start", "dtype": "float64"},
                   {"name": "end", "dtype": "float64"}]}
 
@@ -76,6 +77,8 @@ def _features(manifest: Manifest) -> list[dict[str, Any]]:
         members["flac"] = {"dtype": "binary"}
     if "video" in manifest.modalities:
         members["frames.jpg"] = {"dtype": "image"}
+        if manifest.modalities["video"].get("faces"):
+            members["faces.jpg"] = {"dtype": "image"}
     return [{"name": name, "dtype": "string"} for name in ("__key__", "__url__")] \
         + [{"name": name, **members[name]} for name in sorted(members)]
 

@@ -1,40 +1,42 @@
 """A folder that is being filled or is complete: who may write there, and how nothing is ever half.
 
-Finished pieces are renamed into place; what is in the making, the lock and the list of finished pieces lie in
-`.emoprep/`, which goes when the manifest comes. A folder with `manifest.json` is complete.
+Finished pieces are renamed into place; what is in the making, the locks and the list of finished pieces lie in
+`.emoprep/`, which goes when the manifest comes. A folder with `manifest.json` is complete. One run at a time fills a
+folder, or several parts of one run, each with pieces of its own.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import fnmatch
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from emoprep.errors import EmoprepError, UsageError
+from emoprep.errors import UsageError
+from emoprep.store.drafts import STATE, disk_error, draft, take_over, write_bytes
+from emoprep.store.heartbeat import Heartbeat, beating
+from emoprep.store.locks import LOCKS, Part, at_the_door, just_ended, let_in
 
-__all__ = ["CARD", "INDEX", "MANIFEST", "SKIPPED", "STATE", "Run", "canonical_json", "check_out", "draft",
-           "fingerprint", "pieces_intact", "refuse_same", "start_run", "take_over", "write_bytes"]
+__all__ = ["CARD", "FACES", "INDEX", "MANIFEST", "SKIPPED", "STATE", "Part", "Run", "begun", "canonical_json",
+           "check_out", "draft", "fingerprint", "pieces_intact", "refuse_same", "start_run", "take_over", "write_bytes"]
 
 MANIFEST = "manifest.json"
 INDEX = "utterances.parquet"
 SKIPPED = "skipped.jsonl"
 CARD = "README.md"
-STATE = ".emoprep"
+FACES = "faces.parquet"
 
 FACTS = ("command", "settings", "inputs")
 """What a fingerprint is taken over: the command, its settings that change bytes, and what it reads."""
 
 # What `--overwrite` may remove: only names that emoprep itself writes.
-_OURS = ("*-[0-9][0-9][0-9][0-9][0-9][0-9].tar", INDEX, "plan.parquet", "train.parquet", "dev.parquet", "test.parquet",
-         "all.parquet", MANIFEST, SKIPPED, CARD, "class_weights.json",
+_OURS = ("*-[0-9][0-9][0-9][0-9][0-9][0-9].tar", INDEX, FACES, "plan.parquet", "train.parquet", "dev.parquet",
+         "test.parquet", "all.parquet", MANIFEST, SKIPPED, CARD, "class_weights.json",
          "class_weights.npy", "sampler.npz", "scaler.npz")
 
 
@@ -48,50 +50,6 @@ def fingerprint(facts: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical_json(facts)).hexdigest()
 
 
-@contextlib.contextmanager
-def draft(path: Path) -> Iterator[Path]:
-    """Give a draft to write to, and rename it to `path` once the block ends well; else remove it.
-
-    Drafts lie in `.emoprep/` of the same folder, so that no glob over the store ever meets one.
-    """
-    # The process id keeps two workers apart that were given the same piece after a death.
-    sketch = path.parent / STATE / f"{path.name}.{os.getpid()}.draft"
-    try:
-        sketch.parent.mkdir(parents=True, exist_ok=True)
-        yield sketch
-        os.replace(sketch, path)
-    except OSError as error:
-        raise disk_error(error, path) from error
-    finally:
-        with contextlib.suppress(OSError):
-            sketch.unlink()
-
-
-def take_over(source: Path, target: Path) -> None:
-    """Hard-link a file that does not change; copy it where the disk does not allow that."""
-    with draft(target) as sketch:
-        try:
-            os.link(source, sketch)
-        except OSError:
-            shutil.copyfile(source, sketch)
-
-
-def disk_error(error: OSError, path: Path) -> EmoprepError:
-    """Say what the disk refused, and what is safe."""
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    return EmoprepError("cannot write", where=str(path), got=error.strerror or str(error),
-                        remedy=("make room or choose another OUT" if full else "choose another OUT")
-                        + ", then run the same command again: finished shards are kept")
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a small file whole or not at all."""
-    with draft(path) as sketch, sketch.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 class Run:
     """One run that fills a folder: which pieces are finished, and the closing step.
 
@@ -99,8 +57,24 @@ class Run:
     the closing step needs of it.
     """
 
-    def __init__(self, out: Path, complete: bool):
-        self.out, self.complete = out, complete
+    def __init__(self, out: Path, complete: bool, beat: Heartbeat | None = None):
+        self.out, self.complete, self.beat = out, complete, beat
+
+    def tell(self, values: Callable[[], Mapping[str, Any]]) -> None:
+        """Have `emoprep status` told these values, as they are when they are asked for."""
+        if self.beat:
+            self.beat.tell(values)
+
+    @property
+    def workshop(self) -> Path:
+        """Where drafts and notes lie until the manifest comes."""
+        return self.out / STATE
+
+    def look(self) -> None:
+        """Have the disk look again for what others finished: network disks remember for a while what was missing."""
+        for folder in (self.out, self._note("").parent):
+            with contextlib.suppress(OSError):
+                os.listdir(folder)
 
     def finished(self, name: str) -> dict[str, Any] | None:
         """Return what was noted of a finished piece, or None where it has to be made."""
@@ -114,23 +88,22 @@ class Run:
         return note if intact else None
 
     def _note(self, name: str) -> Path:
-        return self.out / STATE / "pieces" / f"{name}.json"
+        return self.workshop / "pieces" / f"{name}.json"
 
     def finish(self, name: str, note: Mapping[str, Any]) -> None:
         """Note that a piece is in place (its files were renamed before)."""
         path = self._note(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sketch = path.with_suffix(f".{os.getpid()}.draft")
-        try:
+        with _reported(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with draft(path, self.workshop) as sketch:
             sketch.write_bytes(canonical_json(note))
-            os.replace(sketch, path)
-        except OSError as error:
-            raise disk_error(error, path) from error
 
     def seal(self, manifest: bytes) -> None:
         """Write the manifest, the last file of a store, and clear the workshop."""
         write_bytes(self.out / MANIFEST, manifest)
-        shutil.rmtree(self.out / STATE, ignore_errors=True)
+        if self.beat:
+            self.beat.stop()
+        shutil.rmtree(self.workshop, ignore_errors=True)
 
 
 def refuse_same(source: Path, out: Path) -> None:
@@ -181,10 +154,12 @@ def check_out(out: Path, facts: Mapping[str, Any], *, overwrite: bool = False) -
 
 
 @contextlib.contextmanager
-def start_run(out: Path, facts: Mapping[str, Any], *, overwrite: bool = False) -> Iterator[Run]:
+def start_run(out: Path, facts: Mapping[str, Any], *, overwrite: bool = False, part: Part | None = None
+              ) -> Iterator[Run]:
     """Open OUT for the run that `facts` describe: a new one, one to go on with, or one that is complete.
 
-    Raises as `check_out`, and UsageError where another process is at work in OUT.
+    With `part`, other parts of the same run may be at work there. Raises as `check_out`, and UsageError where another
+    process is at work in OUT.
     """
     if check_out(out, facts, overwrite=overwrite):
         # make compares times: a run with nothing left to do still brings its target up to date.
@@ -192,29 +167,54 @@ def start_run(out: Path, facts: Mapping[str, Any], *, overwrite: bool = False) -
         shutil.rmtree(out / STATE, ignore_errors=True)
         yield Run(out, complete=True)
         return
-    try:
+    with _reported(out):
         (out / STATE).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise disk_error(error, out) from error
-    with _lock(out):
-        if check_out(out, facts, overwrite=overwrite):
-            raise _just_ended(out)
-        _remove_drafts(out)  # of a run that was killed
-        if overwrite:
-            _clear(out)
-        with _reported(out):
-            # Also without --overwrite: a store that has lost a piece no longer claims to be whole.
-            (out / MANIFEST).unlink(missing_ok=True)
-            (out / STATE / "run.json").write_bytes(canonical_json({"fingerprint": fingerprint(facts), **facts}))
+    with contextlib.ExitStack() as held:
+        with at_the_door(out):
+            alone = let_in(out, part, held)
+            if check_out(out, facts, overwrite=overwrite):
+                raise just_ended(out)
+            if not alone and (parts := (begun(out) or {}).get("parts")) != part.of:
+                raise UsageError("the run at work here is cut into other parts", where=f"{out} --part {part}",
+                                 expected=f"--part I/{parts}", remedy="or wait for those parts to end")
+            if alone and overwrite:
+                _clear(out)
+            # Before anything is written: a run that tells nothing of itself counts as one that has ended.
+            beat = held.enter_context(beating(out / STATE, f"{part.number}-of-{part.of}" if part else ""))
+            if alone:
+                _begin(out, facts, part)
+            _remove_drafts(out, part)  # of runs that were killed
         try:
-            yield Run(out, complete=False)
+            yield Run(out, complete=False, beat=beat)
         finally:
-            _remove_drafts(out)  # of workers that were dismissed; on a full disk their space is wanted
+            _remove_drafts(out, part)  # of workers that were dismissed; on a full disk their space is wanted
 
 
-def _remove_drafts(out: Path) -> None:
-    for sketch in (out / STATE).rglob("*.draft"):
-        sketch.unlink(missing_ok=True)
+def begun(out: Path) -> dict[str, Any] | None:
+    """Return the facts of the run that has begun in OUT, with "parts" where it is done in parts; None: none has."""
+    try:
+        data = json.loads((out / STATE / "run.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    return data if isinstance(data, dict) and set(FACTS) <= set(data) else None
+
+
+def _begin(out: Path, facts: Mapping[str, Any], part: Part | None) -> None:
+    """Clear away what a run that was killed left, and write down which run this is."""
+    _remove_drafts(out)
+    with _reported(out):
+        # Also without --overwrite: a store that has lost a piece no longer claims to be whole.
+        (out / MANIFEST).unlink(missing_ok=True)
+    parts = part.of if part else (begun(out) or {}).get("parts")
+    told = {"fingerprint": fingerprint(facts), **facts, **({"parts": parts} if parts else {})}
+    write_bytes(out / STATE / "run.json", canonical_json(told), out / STATE)
+
+
+def _remove_drafts(out: Path, part: Part | None = None) -> None:
+    """Remove all drafts, or those of the pieces of a part: others may be at work on theirs."""
+    for sketch in (out / STATE).glob("*.draft"):
+        if part is None or sketch.name.startswith(tuple(f"{piece}." for piece in part.pieces)):
+            sketch.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -281,27 +281,12 @@ def _difference(earlier: Mapping[str, Any], now: Mapping[str, Any], prefix: str 
     return ", ".join(told[:4]) + (f" and {len(told) - 4} more" if len(told) > 4 else "") or "other settings"
 
 
-def _just_ended(out: Path) -> UsageError:
-    return UsageError("another run has just ended here", where=str(out), remedy="run the same command again")
-
-
-@contextlib.contextmanager
-def _lock(out: Path):
-    with (out / STATE / "lock").open("wb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UsageError("another run is at work here", where=str(out),
-                             remedy="wait for it, or give another OUT") from error
-        place = out / STATE / "lock"
-        if not place.exists() or place.stat().st_ino != os.fstat(file.fileno()).st_ino:
-            # It was sealed between our opening the file and locking it: the lock holds nobody off.
-            raise _just_ended(out)
-        yield
-
-
 def _clear(out: Path) -> None:
     for pattern in (MANIFEST, *_OURS):  # the manifest first: without it the folder no longer claims to be whole
         for path in out.glob(pattern):
             path.unlink(missing_ok=True)
-    shutil.rmtree(out / STATE / "pieces", ignore_errors=True)
+    for path in (out / STATE).iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif not path.name.startswith(LOCKS):  # we hold these
+            path.unlink(missing_ok=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
     from emoprep.utterance import Utterance
 
-__all__ = ["COLUMNS", "MEDIA_COLUMNS", "index_row", "read_index", "schema", "with_column", "write_index"]
+__all__ = ["COLUMNS", "CUT_COLUMNS", "MEDIA_COLUMNS", "index_row", "index_table", "read_index", "schema",
+           "with_column", "with_media", "write_index"]
 
 COLUMNS = {
     "key": "string", "corpus": "string", "split": "string", "dialogue": "string", "turn": "int32",
@@ -29,6 +31,9 @@ MEDIA_COLUMNS = {"start": None, "end": None, "frames": None, "fps": None, "sampl
                  "has_video": False, "has_audio": False, "shard": None}
 """What an utterance without media has in these columns."""
 
+CUT_COLUMNS = (*MEDIA_COLUMNS, "flags")
+"""The columns that cutting an utterance decides; annotation decides all others."""
+
 
 def schema(annotation: Mapping[str, str], schemes: Iterable[LabelScheme],
            extra: Mapping[str, Any] = {}) -> pyarrow.Schema:
@@ -42,29 +47,59 @@ def schema(annotation: Mapping[str, str], schemes: Iterable[LabelScheme],
     return pyarrow.schema(fields + list(extra.items()))
 
 
+_ANNOTATED = {
+    **{name: attrgetter(name) for name in ("key", "corpus", "split", "dialogue", "turn", "speaker", "text")},
+    "has_text": lambda utterance: bool(utterance.text.strip()),
+    "flags": lambda utterance: list(utterance.flags), "groups": lambda utterance: [utterance.dialogue],
+    "op": lambda utterance: "keep", "base": lambda utterance: None, "loss_mask": lambda utterance: 1.0,
+}
+"""The columns that annotation alone decides."""
+
+
 def index_row(utterance: Utterance, schemes: Iterable[LabelScheme], **media: Any) -> dict[str, Any]:
     """Return the index row of an utterance; `media` gives what cutting it taught (see MEDIA_COLUMNS)."""
-    row = {
-        "key": utterance.key, "corpus": utterance.corpus, "split": utterance.split,
-        "dialogue": utterance.dialogue, "turn": utterance.turn, "speaker": utterance.speaker,
-        "text": utterance.text, "has_text": bool(utterance.text.strip()), "flags": list(utterance.flags),
-        "groups": [utterance.dialogue], "op": "keep", "base": None, "loss_mask": 1.0,
-        **MEDIA_COLUMNS, **media, **utterance.annotation,
-    }
+    row = {**{name: of(utterance) for name, of in _ANNOTATED.items()}, **MEDIA_COLUMNS, **media,
+           **utterance.annotation}
     for scheme in schemes:
         row[scheme.index_column] = scheme.encode([utterance.annotation])[0]
     order = [*COLUMNS, *utterance.annotation, *(scheme.index_column for scheme in schemes)]
     return {name: row[name] for name in order}
 
 
-def write_index(path: Path, rows: Iterable[Mapping[str, Any]], columns: pyarrow.Schema) -> None:
-    """Write rows as parquet."""
+def index_table(utterances: Sequence[Utterance], annotation: Mapping[str, str],
+                schemes: Sequence[LabelScheme]) -> pyarrow.Table:
+    """Return the index of a corpus none of whose utterances is cut: the rows of `index_row`, column by column."""
     import pyarrow
+
+    columns = {name: list(map(of, utterances)) for name, of in _ANNOTATED.items()}
+    columns |= {name: [value] * len(utterances) for name, value in MEDIA_COLUMNS.items()}
+    columns |= {name: [utterance.annotation[name] for utterance in utterances] for name in annotation}
+    columns |= {scheme.index_column: scheme.encode([utterance.annotation for utterance in utterances])
+                for scheme in schemes}
+    fields = schema(annotation, schemes)
+    return pyarrow.Table.from_pydict({name: columns[name] for name in fields.names}, schema=fields)
+
+
+def with_media(table: pyarrow.Table, rows: Iterable[Mapping[str, Any]]) -> pyarrow.Table:
+    """Return an index in which these rows of what was cut ("key" and CUT_COLUMNS) are filled in."""
+    place = {key: number for number, key in enumerate(table.column("key").to_pylist())}
+    filled = {name: table.column(name).to_pylist() for name in CUT_COLUMNS}
+    for row in rows:
+        number = place[row["key"]]
+        for name, values in filled.items():
+            values[number] = row[name]
+    for name, values in filled.items():
+        table = with_column(table, name, values)
+    return table
+
+
+def write_index(path: Path, table: pyarrow.Table, workshop: Path | None = None) -> None:
+    """Write an index as parquet; `workshop` as in `draft`."""
     from pyarrow import parquet
 
-    table = pyarrow.Table.from_pylist(list(rows), schema=columns)
-    with draft(path) as sketch:
-        parquet.write_table(table, sketch)
+    with draft(path, workshop) as sketch:
+        # Pages end where chunks do: the same rows give the same bytes however they were put together.
+        parquet.write_table(table.combine_chunks(), sketch)
 
 
 def with_column(table: pyarrow.Table, name: str, values: Any) -> pyarrow.Table:

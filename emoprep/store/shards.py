@@ -10,13 +10,14 @@ import os
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from emoprep.errors import EmoprepError, MissingInput
 from emoprep.store.folder import draft
 from emoprep.utterance import check_key
 
-__all__ = ["SampleReader", "pack", "pack_evenly", "read_shard", "sample_json", "shard_name", "write_shard"]
+__all__ = ["Member", "SampleReader", "entries", "pack", "pack_evenly", "read_shard", "sample_json", "shard_name",
+           "write_shard"]
 
 BLOCK = tarfile.BLOCKSIZE
 MAX_OPEN_SHARDS = 500  # below the usual limit of 1,024 open files
@@ -168,17 +169,27 @@ def _damaged(path: Path, reason: str) -> EmoprepError:
 
 
 def _places(path: Path, file) -> dict[str, list[Member]]:
-    """Return where each sample's members lie, from the headers alone.
+    """Return where each sample's members lie, from the headers alone."""
+    places: dict[str, list[Member]] = {}
+    for name, offset, size, plain in entries(path, file):
+        # A name with a folder in it is none of ours, and neither is a link or a device.
+        if plain and "." in name and "/" not in name:
+            key, _, member = name.partition(".")
+            places.setdefault(key, []).append(Member(member, offset, size))
+    return places
+
+
+def entries(path: Path, file: BinaryIO) -> Iterator[tuple[str, int, int, bool]]:
+    """Yield (name, offset, size, is it a plain file) of each entry of an open shard, in order.
 
     tarfile's own reader follows extended headers, whose sizes it believes and whose absence at the end it
-    forgives; a shard has only plain files, and must end as a tar ends.
+    forgives; a shard has only plain files, and must end as a tar ends. Raises EmoprepError.
     """
-    places: dict[str, list[Member]] = {}
     end, at = os.fstat(file.fileno()).st_size, 0
     while True:
         header = os.pread(file.fileno(), BLOCK, at)
         if header == bytes(BLOCK):
-            return places
+            return
         try:
             entry = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
         except (tarfile.HeaderError, ValueError) as error:
@@ -186,10 +197,7 @@ def _places(path: Path, file) -> dict[str, list[Member]]:
         at += BLOCK
         if not 0 <= entry.size <= end - at:
             raise _damaged(path, f"{entry.name!r} should be {entry.size} bytes long, and the file ends before")
-        # A name with a folder in it is none of ours, and neither is a link or a device.
-        if entry.isreg() and "." in entry.name and "/" not in entry.name:
-            key, _, member = entry.name.partition(".")
-            places.setdefault(key, []).append(Member(member, at, entry.size))
+        yield entry.name, at, entry.size, entry.isreg()
         at += -(-entry.size // BLOCK) * BLOCK
 
 

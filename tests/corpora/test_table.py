@@ -228,8 +228,8 @@ def test_names_of_columns(tmp_path):
 GIVEN = {"key", "split", "dialogue", "turn", "speaker", "text", "start", "end"}
 
 
-@pytest.mark.parametrize("name", [*sorted(set(COLUMNS) - GIVEN), "size", "columns", "faces", "audio", "video", "words",
-                                  "transcript", "y_mine", "Has face"])
+@pytest.mark.parametrize("name", [*sorted(set(COLUMNS) - GIVEN), "size", "columns", "faces", "face_mask", "audio",
+                                  "video", "words", "transcript", "y_mine", "Has face"])
 def test_names_that_the_store_needs(tmp_path, name):
     assert failure(tmp_path, f"file,{name}\na.wav,1\n") == (
         f"clips.csv: this name of a column is taken by the store: got {name!r}; rename the column")

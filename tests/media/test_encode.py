@@ -1,6 +1,7 @@
 """Strips and sound come back as they went in, by readers that know nothing of emoprep."""
 
 import io
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from emoprep.media.encode import decode_flac, decode_strip, encode_flac, encode_strip
+from emoprep.media.encode import Strip, decode_flac, decode_strip, encode_flac, encode_strip
 
 
 def grey(number):
@@ -80,11 +81,46 @@ def test_the_strip_has_the_quality_that_is_promised():
 
 @pytest.mark.parametrize("frames, size", [(1, 16), (13, 112), (5000, 16)])
 def test_an_utterance_without_pictures_is_black(frames, size):
-    jpeg, columns = encode_strip(frames, size)
+    jpeg, columns = encode_strip((), size, frames)
 
     assert columns == (2 if frames == 5000 else 1)
     assert by_the_contract(jpeg, size, frames).shape == (frames, size, size, 3)
     assert not by_the_contract(jpeg, size, frames).any()
+
+
+@pytest.mark.parametrize("frames, size", [(1, 16), (3, 112), (31, 48), (32, 48), (33, 48), (100, 32), (4200, 16)])
+def test_a_strip_has_the_pixels_of_one_that_is_encoded_at_once(frames, size):
+    """It is put together from pieces between restart markers; what libjpeg makes of the whole sheet is the truth."""
+    noise = np.random.default_rng(frames).integers(0, 256, (frames, size, size, 3), dtype=np.uint8)
+    jpeg, columns = encode_strip(noise, size)
+
+    rows = -(-frames // columns)
+    cells = np.full((rows * columns, size, size, 3), (0, 128, 128), np.uint8)
+    cells[:frames] = noise
+    sheet = cells.reshape(columns, rows * size, size, 3).swapaxes(0, 1).reshape(rows * size, columns * size, 3)
+    with io.BytesIO() as buffer, Image.open(io.BytesIO(jpeg)) as made:
+        Image.fromarray(sheet, "YCbCr").save(buffer, "JPEG", quality=90, subsampling="4:2:0")
+        np.testing.assert_array_equal(np.asarray(made), np.asarray(Image.open(buffer)))
+
+
+def test_a_strip_may_end_before_the_pictures_do():
+    pictures = list(strip_of(40, 32))
+    strip = Strip(32)
+    for picture in pictures:
+        strip.append(picture)
+    assert len(strip) == 40
+    assert strip.finish(35) == encode_strip(pictures[:35], 32)
+
+
+def test_a_strip_in_the_making_holds_no_pictures():
+    picture = strip_of(1, 224)[0]
+    tracemalloc.start()
+    strip = Strip(224)
+    for _ in range(2000):
+        strip.append(picture.copy())
+    strip.finish(2000)
+    assert tracemalloc.get_traced_memory()[1] < 2000 * picture.nbytes / 10
+    tracemalloc.stop()
 
 
 def test_cells_that_no_frame_fills_are_black():

@@ -13,7 +13,7 @@ from emoprep.films import CINEMA, numbered, tone, write_film
 from emoprep.media import decode as decoding
 from emoprep.media import pyav
 from emoprep.media.decode import DecodeFailure, Picture, Recipe, Watch, Window, clips, decode, make_recipe
-from emoprep.media.reel import Reels
+from emoprep.media.reel import Reels, Roll
 from emoprep.media.spare import Sparing
 
 SIZE = (160, 96)
@@ -68,7 +68,7 @@ def same(first, second):
 
 def shown(path, fps, windows=WINDOWS["whole"], *, sparing=True):
     """Return how many pictures are decoded for the windows."""
-    reels = Reels(dict(enumerate(windows)), make_recipe(fps=fps), video=True, audio=True, develop=list)
+    reels = Reels(dict(enumerate(windows)), make_recipe(fps=fps), video=True, audio=True, develop=Roll)
     return sum(isinstance(event, Picture) for event in pyav.pictures_and_sound(
         str(path), Recipe(), video=True, audio=True, until=None, flags=[], watch=Watch(),
         on_screen=reels.on_screen if sparing else None))
@@ -163,7 +163,7 @@ def damaged(film, folder):
 
 def test_a_picture_shown_exactly_at_a_frames_time_is_that_frames_picture():
     """Frame 0 of 10 a second is due at 0.05 s; what comes then replaces the picture before it."""
-    reels = Reels({0: Window()}, Recipe(), video=True, audio=False, develop=list)
+    reels = Reels({0: Window()}, Recipe(), video=True, audio=False, develop=Roll)
     dues = reels.left[0].due_stamps(Fraction(1, 100))
     assert [next(dues) for _ in range(3)] == [5, 15, 25]
     dues = reels.left[0].due_stamps(Fraction(1, 30))
@@ -176,7 +176,7 @@ def test_a_picture_shown_exactly_at_a_frames_time_is_that_frames_picture():
 def test_on_screen_against_brute_force(stamps, fps, spans):
     stamps = sorted(stamps)
     windows = [Window(Fraction(a, 100), Fraction(a + b, 100)) for a, b in spans] or [Window()]
-    reels = Reels(dict(enumerate(windows)), Recipe(fps=Fraction(fps)), video=True, audio=True, develop=list)
+    reels = Reels(dict(enumerate(windows)), Recipe(fps=Fraction(fps)), video=True, audio=True, develop=Roll)
     expected = set()
     for reel in reels.left.values():
         frames = reel.frames if reel.frames is not None else int(5 * fps)

@@ -321,7 +321,7 @@ def test_overwrite_removes_only_our_files(tmp_path):
     with start_run(out, OTHER, overwrite=True):
         left = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
 
-    assert left == {*foreign, ".emoprep/run.json", ".emoprep/lock"}
+    assert left == {*foreign, ".emoprep/run.json", ".emoprep/lock", ".emoprep/door", ".emoprep/progress.json"}
 
 
 def test_overwrite_spares_tables_that_it_never_wrote(tmp_path):

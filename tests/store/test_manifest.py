@@ -11,7 +11,7 @@ import emoprep
 from emoprep.corpora.meld import ANNOTATION, CITATION, SCHEMES
 from emoprep.errors import EmoprepError, MissingInput
 from emoprep.store.folder import fingerprint
-from emoprep.store.index import index_row, schema, write_index
+from emoprep.store.index import index_table, write_index
 from emoprep.store.manifest import Manifest, is_store, open_store, versions
 from emoprep.utterance import Utterance
 
@@ -38,7 +38,7 @@ def told(raw):
 def store(folder, manifest=FULL):
     utterance = Utterance("k", "meld", "train", "d", 0, "Ida", "Hi", annotation={
         "emotion": "joy", "sentiment": "positive", "season": 1, "episode": 2, "source_start": 0.0, "source_end": 1.0})
-    write_index(folder / "utterances.parquet", [index_row(utterance, SCHEMES)], schema(ANNOTATION, SCHEMES))
+    write_index(folder / "utterances.parquet", index_table([utterance], ANNOTATION, SCHEMES))
     (folder / "manifest.json").write_bytes(manifest.to_bytes())
     return folder
 

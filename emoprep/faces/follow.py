@@ -1,0 +1,191 @@
+"""The faces of one utterance: looked for in every few frames, followed in between, cut out of each full picture.
+
+How it is used: `see` each picture of the strip in order, `end` when all have come, then `choose` with the sound.
+What is held meanwhile, however long the utterance is: pictures until the faces in them are known, and strips as JPEG.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+
+from emoprep.faces.crop import mouth, square
+from emoprep.faces.detectors import Detect
+from emoprep.faces.speaker import Candidate, choose, most_likely
+from emoprep.faces.track import Tracks
+from emoprep.media.encode import Strip
+from emoprep.media.whole import Whole, to_ycbcr
+from emoprep.store.faces import face_rows
+
+__all__ = ["Faces", "Follower"]
+
+LOOK_S = 1
+"""Seconds between two looks where nothing moves much; docs/faces.md has what other values cost."""
+
+LONGEST_PX = 512
+"""The longer side of the picture that is looked at; faces of 30 px in it are found, 11 % of a film's height."""
+
+PATIENCE_S = 2
+"""Seconds after which a face that was lost from sight is another one when it comes again."""
+
+MOST_PIXELS = 20_000_000
+"""Of the pictures between two looks, which wait for the next one; those that are large are looked at more often."""
+
+CUT = 0.35
+"""From one shot to another a picture changes by more than this share of its contrast."""
+
+CANDIDATES = 3
+"""So many faces, the largest of each frame, may be the speaker's and are cut out; the others' boxes are kept."""
+
+NOISE = 8
+"""Shades by which pictures without any contrast may differ."""
+
+
+@dataclass(frozen=True)
+class Faces:
+    """What was found in an utterance.
+
+    `strip` is the JPEG of the speaker's face (None: there is none), `boxes` its [x, y, w, h] in each frame, in px, []
+    where it is not there, `rule` what chose it (`speaker.RULES`; None: nobody looked), `rows` all faces
+    (`store.faces.ROW`).
+    """
+
+    strip: bytes | None = None
+    boxes: list[list[float]] = field(default_factory=list)
+    rule: str | None = None
+    rows: np.ndarray = field(default_factory=lambda: face_rows([], None))
+
+    @property
+    def mask(self) -> list[int]:
+        """Return 1 for each frame that has the speaker's face."""
+        return [int(bool(box)) for box in self.boxes]
+
+
+class Follower:
+    """Follows the faces in the pictures of one window."""
+
+    def __init__(self, detect: Detect, size: int, fps: Fraction):
+        self.detect, self.size, self.fps = detect, size, fps
+        self.count = self.frames = 0
+        self.tracks: Tracks | None = None
+        # Pictures whose faces are not known yet, by frame; the last one that was looked at; the one before.
+        self.held: dict[int, Whole] = {}
+        self.looked: tuple[Whole, np.ndarray] | None = None
+        self.before: np.ndarray | None = None
+        # (frame, track, face, found) of all; by track those that were cut out; those of them that may be chosen.
+        self.rows: list[tuple[int, int, np.ndarray, bool]] = []
+        self.strips: dict[int, Strip] = {}
+        self.faces: dict[int, Candidate] = {}
+        self.likely: list[tuple[Candidate, bytes]] = []
+
+    # ------------------------------------------------------------------------------------------- seeing
+
+    def see(self, whole: Whole, small: np.ndarray) -> None:
+        """Take the next frame's picture; `small` is the same as uint8 [h, w, 3], its first channel its brightness."""
+        frame, self.count = self.count, self.count + 1
+        if self.tracks is None:
+            self.tracks = Tracks(max(1, min(round(LOOK_S * self.fps), MOST_PIXELS // whole.pixels)),
+                                 round(PATIENCE_S * self.fps))
+        now = _coarse(small)
+        cut = self.before is not None and _differ(self.before, now) > CUT
+        self.before = now
+        if cut:
+            self._look(frame - 1)
+            self._settle(frame - 1)
+        self.held[frame] = whole
+        if cut or not self.tracks.looks or frame - self.tracks.looks[-1] >= self.tracks.longest:
+            self._look(frame, cut=cut)
+
+    def _look(self, frame: int, *, cut: bool = False) -> None:
+        if self.tracks.looks and self.tracks.looks[-1] == frame:
+            return
+        faces = self._find(self.held[frame])
+        # Between two looks that do not agree there is another one, down to the frame where a face came or went.
+        while self.tracks.looks and not cut and frame - self.tracks.looks[-1] > 1 and not self.tracks.agree(faces):
+            self._look((frame + self.tracks.looks[-1]) // 2)
+        self.tracks.look(frame, faces, cut=cut)
+        # A face that was not found may be found again so many frames later, and be thought to have been there.
+        self._settle(frame - self.tracks.longest)
+
+    def _find(self, whole: Whole) -> np.ndarray:
+        """Return the faces [n, 15] in a picture, in px of it as displayed."""
+        if self.looked is None or self.looked[0] is not whole:  # a picture may be shown in many frames
+            picture, factor = whole.reduced(LONGEST_PX)
+            faces = self.detect(picture)
+            # What is no box cannot be cut out.
+            faces = faces[np.isfinite(faces).all(axis=1) & (faces[:, 2:4] >= 1).all(axis=1)]
+            faces[:, :4] *= factor
+            faces[:, 5:] *= factor
+            faces[:, [0, *range(5, 15, 2)]] += whole.corner
+            self.looked = whole, faces
+        return self.looked[1]
+
+    def _settle(self, until: int) -> None:
+        """Note and cut out the faces of the frames whose faces are known."""
+        for frame in [frame for frame in self.held if frame <= until]:
+            whole = self.held.pop(frame)
+            there = list(self.tracks.at(frame))
+            self.rows += [(frame, *one) for one in there]
+            for track, face, _ in sorted(there, key=lambda one: (-one[1][2] * one[1][3], one[0]))[:CANDIDATES]:
+                self._cut_out(whole, frame, track, face)
+        going_on = {track.number for track in self.tracks.recent}
+        for track, strip in self.strips.items():
+            if track not in going_on:
+                strip.skip_to(len(strip))  # what waits to be encoded would wait to the end
+
+    def _cut_out(self, whole: Whole, frame: int, track: int, face: np.ndarray) -> None:
+        matrix = square(face, self.size)
+        cut = whole.cut(matrix, self.size)
+        strip = self.strips.setdefault(track, Strip(self.size))
+        if len(strip) < frame:
+            strip.skip_to(frame)
+        strip.append(to_ycbcr(cut))
+        candidate = self.faces.setdefault(track, Candidate(track))
+        candidate.frames.append(frame)
+        candidate.sides.append(float(np.sqrt(face[2] * face[3])))
+        candidate.mouths.append(mouth(face, matrix, cut[:self.size]))
+
+    # ------------------------------------------------------------------------------------------- ending
+
+    def end(self, frames: int) -> None:
+        """All pictures have come, of which the first `frames` are wanted: make the strips that may be chosen."""
+        if self.held:
+            last = max(self.held)
+            self._look(last)
+            self._settle(last)
+        self.looked = self.before = None
+        self.frames, self.rows = frames, [row for row in self.rows if row[0] < frames]
+        faces = [face for face in self.faces.values() if face.until(frames)]
+        self.likely = [(face, self.strips[face.track].finish(frames)[0]) for face in most_likely(faces, CANDIDATES)]
+        self.faces, self.strips = {}, {}
+
+    def choose(self, samples: np.ndarray | None, sample_rate: int) -> Faces:
+        """Return what was found, with the sound (int16 [n], None where there is none) to tell who speaks."""
+        tracks = {row[1] for row in self.rows}
+        chosen, rule = choose([face for face, _ in self.likely], alone=len(tracks) == 1, samples=samples,
+                              sample_rate=sample_rate, fps=self.fps)
+        speaker, strip = (None, None) if chosen is None else (self.likely[chosen][0].track, self.likely[chosen][1])
+        boxes: list[list[float]] = [[] for _ in range(self.frames)]
+        for frame, track, face, _ in self.rows:
+            if track == speaker:
+                boxes[frame] = [round(float(value), 2) for value in face[:4]]
+        return Faces(strip, boxes, rule, face_rows(self.rows, speaker))
+
+
+# --------------------------------------------------------------------------------------------- pictures
+
+def _coarse(small: np.ndarray) -> np.ndarray:
+    """Return float64 [16, 16]: the brightness of a picture, whose sides are multiples of 16, in blocks."""
+    rows, columns = small.shape[0] // 16, small.shape[1] // 16
+    return small[..., 0].reshape(16, rows, 16, columns).mean(axis=(1, 3))
+
+
+def _differ(some: np.ndarray, other: np.ndarray) -> float:
+    """Return how much two pictures differ, as a share of their contrast.
+
+    >>> _differ(np.zeros((2, 2)), np.full((2, 2), 4.)), round(_differ(np.eye(2) * 100, np.eye(2)[::-1] * 100), 2)
+    (0.5, 0.93)
+    """
+    return float(np.abs(some - other).mean() / (some.std() + other.std() + NOISE))
