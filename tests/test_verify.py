@@ -27,7 +27,7 @@ from pyarrow import parquet
 from emoprep.errors import MissingInput, UsageError
 from emoprep.films import in_channel, numbered, write_film
 from emoprep.media.decode import make_recipe
-from emoprep.media.encode import encode_flac, encode_strip
+from emoprep.media.encode import Strip, encode_flac
 from emoprep.segment import plan_segment, segment
 from emoprep.store.folder import canonical_json, fingerprint
 from emoprep.store.shards import read_shard, write_shard
@@ -156,16 +156,23 @@ def with_facts(**changes):
 
 
 def frames_of(members):
-    """Return a strip's frames in YCbCr, as `encode_strip` takes them."""
+    """Return a strip's frames in YCbCr, as `strip_of` takes them."""
     facts = json.loads(members["json"])
     img, size = np.asarray(Image.open(io.BytesIO(members["frames.jpg"])).convert("YCbCr")), facts["size"]
     return list(img.reshape(img.shape[0], -1, size, 3).swapaxes(0, 1).reshape(-1, size, size, 3)[:facts["frames"]])
 
 
+def strip_of(frames, size):
+    strip = Strip(size)
+    for frame in frames:
+        strip.append(frame)
+    return strip.finish(len(frames))[0]
+
+
 def with_frames(edit):
     """Return an edit of a sample that makes its strip of `edit(frames)`."""
-    return lambda members: {"frames.jpg": encode_strip(edit(frames_of(members)),
-                                                       json.loads(members["json"])["size"])[0]}
+    return lambda members: {"frames.jpg": strip_of(edit(frames_of(members)),
+                                                   json.loads(members["json"])["size"])}
 
 
 def with_sound(edit):
@@ -524,7 +531,7 @@ def with_faces(own):
         count, size = facts["frames"], facts["size"]
         boxes = [[], *[[1.5, 2.0, 30.0, 30.0]] * (count - 1)]
         black, grey = (np.full((size, size, 3), colour, np.uint8) for colour in ((0, 128, 128), (90, 128, 128)))
-        return {"faces.jpg": encode_strip([black, *[grey] * (count - 1)], size)[0],
+        return {"faces.jpg": strip_of([black, *[grey] * (count - 1)], size),
                 **with_facts(faces=boxes, face_mask=[int(bool(box)) for box in boxes], face_rule="alone")(members)}
     for shard in ("all-000000.tar", "all-000001.tar"):
         edit_shard(own, shard, lambda samples: [(key, {**members, **faces(members)}) for key, members in samples])
@@ -543,7 +550,7 @@ def test_faces(with_faces):
 
 @pytest.mark.parametrize(("edit", "expected"), [
     (lambda members: {"faces.jpg": members["faces.jpg"][:700]}, "faces"),
-    (lambda members: {"faces.jpg": encode_strip(frames_of(members)[1:], SIZE)[0]}, "faces"),
+    (lambda members: {"faces.jpg": strip_of(frames_of(members)[1:], SIZE)}, "faces"),
     (lambda members: {"faces.jpg": members["frames.jpg"]}, "faces"),
     (with_facts(faces=[]), "faces"),
     (with_facts(faces=[[1, 2, 3]] * 15), "faces"),

@@ -5,18 +5,17 @@ from __future__ import annotations
 import functools
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from emoprep.media.clock import strip_shape
 
-__all__ = ["BLACK", "Strip", "decode_flac", "decode_strip", "encode_flac", "encode_strip"]
+__all__ = ["BLACK", "Strip", "decode_flac", "decode_strip", "encode_flac"]
 
 QUALITY = 90
 BLACK = (0, 128, 128)  # in YCbCr
 BLOCK = 16  # px a side of what 4:2:0 encodes together
-AT_ONCE = 16  # pictures that are encoded together: each time costs a little
 
 # Markers of JPEG: sides of the picture, and start of scan.
 SOF, SOS = 0xC0, 0xDA
@@ -25,15 +24,16 @@ SOF, SOS = 0xC0, 0xDA
 class Strip:
     """A film strip in the making, of which only the JPEG of its pictures is held.
 
-    Pictures are encoded a few at a time, and each of their rows of blocks on its own, between restart markers
+    Pictures are encoded some at a time, and each of their rows of blocks on its own, between restart markers
     (ITU-T T.81, B.2.1 and E.2.4). These pieces depend on nothing before them, so that in the end, when the number of
     columns is known, they only have to be put in order.
     """
 
     def __init__(self, size: int):
         self.size, self.frames, self.head = size, 0, b""
+        self.at_once = max(1, min(MOST_AT_ONCE, BYTES_AT_ONCE // (3 * size * size)))
         self.waiting: list[np.ndarray] = []
-        self.pieces: list[bytes] = []  # size / 16 for each frame
+        self.scans: list[tuple[int, bytes]] = []  # how many frames, and their pieces
 
     def __len__(self) -> int:
         return self.frames
@@ -42,53 +42,56 @@ class Strip:
         """Take the next picture, uint8 [size, size, 3] in YCbCr (quickest where a colour's values lie together)."""
         self.frames += 1
         self.waiting.append(picture)
-        if len(self.waiting) == AT_ONCE:
+        if len(self.waiting) == self.at_once:
             self._encode()
 
     def skip_to(self, frame: int) -> None:
         """Leave all pictures before this one black that have not come; those that have are encoded now."""
         self._encode()
-        head, black = _black(self.size)
-        self.head = self.head or head
-        self.pieces += black * (frame - self.frames)
+        self.scans += [(1, _black(self.size)[1])] * (frame - self.frames)
         self.frames = max(frame, self.frames)
 
     def finish(self, frames: int) -> tuple[bytes, int]:
         """Return the JPEG of the first `frames` pictures, and its columns; what is missing is black."""
         rows, columns = strip_shape(frames, self.size)
         self._encode()
-        each, cells = self.size // BLOCK, rows * columns
-        pieces = self.pieces[:frames * each]
-        if len(pieces) < cells * each:
-            head, black = _black(self.size)
-            self.head = self.head or head
-            pieces += black * (cells - len(pieces) // each)
-        # Frames run downward, column by column; a picture is stored row by row.
-        ordered = (pieces[(column * rows + row) * each + line]
-                   for row in range(rows) for line in range(each) for column in range(columns))
-        marked = (piece for place, piece in enumerate(ordered) for piece in (RESTARTS[place % 8], piece))
-        next(marked)  # a restart marker stands between two pieces, and before the first is none
-        return b"".join([_resized(self.head, columns * self.size, rows * self.size), *marked, END]), columns
+        each = self.size // BLOCK
+        if (columns, frames) == (1, self.frames) and all(count * each % 8 == 0 for count, _ in self.scans[:-1]):
+            scan = RESTARTS[7].join(scan for _, scan in self.scans)  # in order, and the markers' numbers too
+        else:
+            pieces = [piece for _, scan in self.scans for piece in RESTART.split(scan)][:frames * each]
+            pieces += RESTART.split(_black(self.size)[1]) * (rows * columns - len(pieces) // each)
+            # Frames run downward, column by column; a picture is stored row by row.
+            ordered = [pieces[(column * rows + row) * each + line]
+                       for row in range(rows) for line in range(each) for column in range(columns)]
+            scan = b"".join(word for number, piece in enumerate(ordered)
+                            for word in (piece, RESTARTS[number % 8])).removesuffix(RESTARTS[(len(ordered) - 1) % 8])
+        head = _resized(self.head or _black(self.size)[0], columns * self.size, rows * self.size)
+        return head + scan + END, columns
 
     def _encode(self) -> None:
         if self.waiting:
-            self.head, pieces = _scan(self.waiting)
-            self.pieces += pieces
+            self.head, scan = _scan(self.waiting)
+            self.scans.append((len(self.waiting), scan))
             self.waiting.clear()
 
 
-# The markers go round; the first one stands before the second piece.
-RESTARTS = [bytes((0xFF, 0xD0 + (number - 1) % 8)) for number in range(8)]
+MOST_AT_ONCE, BYTES_AT_ONCE = 64, 2 ** 21
+"""How many pictures are encoded together: each time costs a little, and larger heaps do not fit into the cache."""
+
+# Restart markers go round from 0 to 7. Within a scan, FF is followed by 00 unless it begins a marker.
+RESTARTS = [bytes((0xFF, 0xD0 + number)) for number in range(8)]
+RESTART = re.compile(b"\xff[\xd0-\xd7]")
 END = b"\xff\xd9"
 
 
 @functools.cache
-def _black(size: int) -> tuple[bytes, list[bytes]]:
+def _black(size: int) -> tuple[bytes, bytes]:
     return _scan([np.broadcast_to(np.array(BLACK, np.uint8), (size, size, 3))])
 
 
-def _scan(pictures: Sequence[np.ndarray]) -> tuple[bytes, list[bytes]]:
-    """Return the head of the JPEG of pictures, uint8 [size, size, 3] in YCbCr, and its pieces, one a row of blocks."""
+def _scan(pictures: Sequence[np.ndarray]) -> tuple[bytes, bytes]:
+    """Return head and scan of the JPEG of pictures, uint8 [size, size, 3] in YCbCr, one piece a row of blocks."""
     from PIL import Image
 
     count, size = len(pictures), len(pictures[0])
@@ -101,8 +104,7 @@ def _scan(pictures: Sequence[np.ndarray]) -> tuple[bytes, list[bytes]]:
         image.save(buffer, "JPEG", quality=QUALITY, subsampling="4:2:0", restart_marker_rows=1)
         jpeg = buffer.getvalue()
     start = _scan_start(jpeg)
-    # Within a scan, FF is followed by 00 unless it begins a marker.
-    return jpeg[:start], re.split(b"\xff[\xd0-\xd7]", jpeg[start:-len(END)])
+    return jpeg[:start], jpeg[start:-len(END)]
 
 
 def _segments(jpeg: bytes) -> Iterator[tuple[int, int]]:
@@ -125,17 +127,6 @@ def _resized(head: bytes, width: int, height: int) -> bytes:
     """Return the head of a JPEG with other sides."""
     at = next(at for code, at in _segments(head) if code == SOF) + 5  # marker, length, bits a sample
     return head[:at] + height.to_bytes(2) + width.to_bytes(2) + head[at + 4:]
-
-
-def encode_strip(pictures: Iterable[np.ndarray], size: int, frames: int | None = None) -> tuple[bytes, int]:
-    """Return the JPEG of a film strip, and its columns.
-
-    `pictures` are uint8 [size, size, 3] in YCbCr; where they are fewer than `frames`, black ones follow.
-    """
-    strip = Strip(size)
-    for picture in pictures:
-        strip.append(picture)
-    return strip.finish(len(strip) if frames is None else frames)
 
 
 def decode_strip(jpeg: bytes, size: int, frames: int) -> np.ndarray:
