@@ -1,7 +1,8 @@
 """`emoprep segment`: raw corpus → store of aligned frame / audio / text shards.
 
     plan.py    annotations → utterances → shard tasks, decided before anything is written
-    cut.py     one task in a worker: decode each source once, cut, encode, write one shard and note its rows
+    cut.py     one task in a worker: cut, encode, write one shard and note its rows
+    sources.py its media files, each decoded once for all utterances that use it
     planned.py what the closing step needs of the plan, written down when a run begins
     parts.py   which shards are whose, where several runs fill one OUT
     apply.py   the missing tasks are run

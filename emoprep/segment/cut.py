@@ -1,9 +1,5 @@
 """One shard in a worker: decode each source once, cut, encode, write, and note rows and skips.
 
-Utterances of one film are cut in one pass over it, however they overlap; a sound file beside it is read once for
-all that use it, in step with the film. Pictures are encoded as soon as a strip is complete, and wait for their turn
-as bytes: what is held does not grow with the length of the film.
-
 A film or a sound file that cannot be decoded (`film-undecodable`, `sound-undecodable`), or that ends before the
 utterance begins (`beyond-the-film`, `beyond-the-sound`), counts as a missing modality: the other one is used. An
 utterance is skipped only where nothing is left of it: as `undecodable`, as `decode-timeout` if decoding came to no
@@ -15,24 +11,21 @@ from __future__ import annotations
 
 import json
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from emoprep import engine
-from emoprep.errors import EmoprepError
-from emoprep.faces.detectors import open_detector
-from emoprep.faces.follow import Faces, Follower
+from emoprep.faces.follow import Faces
 from emoprep.labels import LabelScheme
 from emoprep.media.clock import frame_count, sample_count
-from emoprep.media.decode import Clip, DecodeFailure, DecodeTimeout, Recipe, Watch, Window, clips
+from emoprep.media.decode import Clip, DecodeFailure, Recipe
 from emoprep.media.encode import Strip, encode_flac
+from emoprep.segment.sources import Part, Sources, in_film
 from emoprep.store.faces import note_faces
 from emoprep.store.folder import Run
 from emoprep.store.index import CUT_COLUMNS, index_row
@@ -75,7 +68,7 @@ def cut_shard(task: ShardTask) -> dict[str, Any]:
     Returns the note, and how many seconds this took and how many of them went into decoding.
     """
     rows, skips, faces, out, begun = [], [], [], Path(task.out), time.perf_counter()
-    sources = _Sources(task)
+    sources = Sources(task)
     shard = write_shard(out / task.name, _samples(task, sources, rows, skips, faces))
     files = {task.name: shard["size"]} if shard else {}
     if shard and task.faces:
@@ -113,7 +106,7 @@ def _samples(task, sources, rows, skips, faces) -> Iterator[tuple[str, dict[str,
             continue
         engine.at(utterance.key)
         film = sources.film(number)
-        sound = film if _in_film(utterance) else sources.sound(number, film)
+        sound = film if in_film(utterance) else sources.sound(number, film)
         outcome = _outcome(utterance, film, sound, task)
         if isinstance(outcome, Skip):
             skips.append(outcome)
@@ -123,123 +116,6 @@ def _samples(task, sources, rows, skips, faces) -> Iterator[tuple[str, dict[str,
             faces.append(found.rows)
             yield utterance.key, members
     engine.at("")
-
-
-# ------------------------------------------------------------------------------------------------ media
-
-Part = Clip | DecodeFailure | None
-"""What a file gave for an utterance: a clip, or why there is none; None: the utterance has no such file."""
-
-
-class _Sources:
-    """The media files of a shard; each is decoded once for all utterances that use it."""
-
-    def __init__(self, task: ShardTask):
-        self.task = task
-        self.users: dict[str | tuple, list[int]] = defaultdict(list)
-        self.reading: dict[str | tuple, _Source] = {}
-        given_up = {skip.key for skip in task.given_up}
-        for number, utterance in enumerate(task.utterances):
-            if utterance.key in given_up:
-                continue
-            self.users[utterance.video].append(number)
-            if not _in_film(utterance):
-                self.users[_use_of_sound(utterance)].append(number)
-
-    @property
-    def read(self) -> Iterable[_Source]:
-        """The sources that were opened."""
-        return self.reading.values()
-
-    def film(self, number: int) -> Part:
-        """Return what its film gave for an utterance."""
-        film = self.task.utterances[number].video
-        if film is None:
-            return None
-        if film not in self.reading:
-            users = {user: self.task.utterances[user] for user in self.users[film]}
-            recipe, faces = self.task.recipe, self.task.faces
-            follow = partial(Follower, open_detector(faces), recipe.size, recipe.fps) if faces else None
-            windows = {user: Window(*_span(utterance, utterance.video_shift), utterance.view, _in_film(utterance),
-                                    follow)
-                       for user, utterance in users.items()}
-            self.reading[film] = _Source(self.task, film, windows, video=True,
-                                         audio=any(map(_in_film, users.values())))
-        return self.reading[film].part(number)
-
-    def sound(self, number: int, film: Part) -> Part:
-        """Return what the sound file beside its film gave for an utterance."""
-        utterance = self.task.utterances[number]
-        if utterance.audio is None:
-            return None
-        use = _use_of_sound(utterance)
-        if use not in self.reading:
-            windows = {user: _sound_window(self.task.utterances[user], film) for user in self.users[use]}
-            self.reading[use] = _Source(self.task, utterance.audio, windows, video=False, audio=True)
-        return self.reading[use].part(number)
-
-
-class _Source:
-    """One pass over a media file, made as far as it is asked: windows come in the order in which they end."""
-
-    def __init__(self, task: ShardTask, path: str, windows: dict[int, Window], *, video: bool, audio: bool):
-        self.path, self.watch, self.timed_out = Path(task.root, path), Watch(task.patience), False
-        self.left, self.come = list(windows), {}
-        self.coming = clips(str(self.path), list(windows.values()), task.recipe, video=video, audio=audio,
-                            develop=partial(Strip, task.recipe.size), watch=self.watch)
-        self.numbers = tuple(windows)
-
-    def part(self, number: int) -> Part:
-        """Return the clip of an utterance, or the reason why there is none; each can be asked for once."""
-        while number not in self.come:
-            try:
-                place, clip = next(self.coming)
-            except DecodeFailure as failure:
-                self._require_there()
-                self.timed_out = isinstance(failure, DecodeTimeout)
-                self.come.update((other, failure) for other in self.left)
-                break
-            if "damaged" in clip.flags:
-                self._require_there()
-            self.come[self.numbers[place]] = clip
-            self.left.remove(self.numbers[place])
-            if not self.left:
-                self.coming.close()  # else it would go on holding its last clip
-        return self.come.pop(number)
-
-    def _require_there(self) -> None:
-        """Raise where the file has vanished: it was there when this was planned, and will be when its disk is back."""
-        try:
-            self.path.stat()
-        except OSError as error:
-            raise EmoprepError("a source has vanished", where=str(self.path), got=error.strerror or str(error),
-                               remedy="bring it back and run the same command again: finished shards are kept") \
-                from error
-
-
-def _in_film(utterance: Utterance) -> bool:
-    """Tell whether the sound is that of the film, on the same clock."""
-    return utterance.audio == utterance.video and utterance.audio_shift == utterance.video_shift
-
-
-def _use_of_sound(utterance: Utterance) -> tuple[str | None, str | None]:
-    """Return what one pass over a sound file is for: parts of it at known times, or what belongs to a whole film."""
-    # How long a whole film is shows only at its end, when parts of the same sound may have been needed.
-    return utterance.audio, utterance.video if utterance.start is None else None
-
-
-def _span(utterance: Utterance, shift: Fraction) -> tuple[Fraction | None, Fraction | None]:
-    if utterance.start is None:
-        return None, None
-    return utterance.start + shift, utterance.end + shift
-
-
-def _sound_window(utterance: Utterance, film: Part) -> Window:
-    if utterance.start is not None or not isinstance(film, Clip):
-        return Window(*_span(utterance, utterance.audio_shift))
-    # The film as a whole: its length rules, and its 0 lies elsewhere in the sound file.
-    start = utterance.audio_shift - utterance.video_shift
-    return Window(start, start + film.whole_seconds)
 
 
 # ---------------------------------------------------------------------------------------------- samples
