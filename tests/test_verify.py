@@ -25,7 +25,7 @@ from PIL import Image
 from pyarrow import parquet
 
 from emoprep.errors import MissingInput, UsageError
-from emoprep.films import in_channel, numbered, write_film
+from emoprep.films import in_channel, numbered, tone, write_film
 from emoprep.media.decode import make_recipe
 from emoprep.media.encode import Strip, encode_flac
 from emoprep.segment import plan_segment, segment
@@ -535,17 +535,38 @@ def with_faces(own):
                 **with_facts(faces=boxes, face_mask=[int(bool(box)) for box in boxes], face_rule="alone")(members)}
     for shard in ("all-000000.tar", "all-000001.tar"):
         edit_shard(own, shard, lambda samples: [(key, {**members, **faces(members)}) for key, members in samples])
-    data = json.loads((own / "manifest.json").read_bytes())
-    data["modalities"]["video"]["faces"] = {"detector": "drawn"}
-    edit_manifest(own, **data)
     parquet.write_table(pyarrow.table({"key": [FIRST]}), own / "faces.parquet")
+    table = (own / "faces.parquet").read_bytes()
+    data = json.loads((own / "manifest.json").read_bytes())
+    data["modalities"]["video"] |= {"faces": {"detector": "drawn"}, "face_table": {
+        "name": "faces.parquet", "size": len(table), "sha256": hashlib.sha256(table).hexdigest()}}
+    edit_manifest(own, **data)
     return own
 
 
 def test_faces(with_faces):
     assert found(with_faces) == ()
-    (with_faces / "faces.parquet").unlink()
+    table = with_faces / "faces.parquet"
+    whole = table.read_bytes()
+    table.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
+    assert [(finding.check, finding.where) for finding in found(with_faces)] == [("sha256", "faces.parquet")]
+    table.write_bytes(whole[:-1])
+    assert [(finding.check, finding.where) for finding in found(with_faces)] == [("size", "faces.parquet")]
+    table.unlink()
     assert checks(with_faces) == {"missing-file"}
+
+
+def test_a_store_with_faces_is_as_it_should_be(tmp_path, emoprep):
+    """One film has no pictures, another nobody in it; both have as many boxes and masks as frames, all empty."""
+    write_film(tmp_path / "film.mp4", seconds=1, picture=lambda number, time: np.full((180, 320, 3), 200, np.uint8),
+               sound=tone(440, 1)[None], layout="mono")
+    write_film(tmp_path / "dark.mp4", seconds=1, sound=tone(440, 1)[None], layout="mono")
+    (tmp_path / "clips.csv").write_text("file,key,emotion\nfilm.mp4,film,joy\ndark.mp4,dark,joy\n")
+    emoprep("segment", tmp_path / "clips.csv", tmp_path / "store", "--faces", "retinaface", check=True)
+    assert found(tmp_path / "store") == ()
+    samples = {key: json.loads(members["json"]) for key, members in read_shard(tmp_path / "store/all-000000.tar")}
+    for key in ("film", "dark"):
+        assert (samples[key]["faces"], samples[key]["face_mask"]) == ([[]] * 10, [0] * 10)
 
 
 @pytest.mark.parametrize(("edit", "expected"), [
@@ -566,7 +587,7 @@ def test_a_store_without_faces_where_it_should_have_some(own):
     data["modalities"]["video"]["faces"] = {"detector": "drawn"}
     edit_manifest(own, **data)
 
-    assert checks(own) == {"missing-file", "members"}
+    assert checks(own) == {"manifest", "missing-file", "members"}
 
 
 def test_keys_of_json_are_the_same_in_a_shard(own):

@@ -231,7 +231,7 @@ def _faces(clip: Clip, frames: int, task: ShardTask) -> Faces:
     """Return the faces in an utterance, the speaker's chosen by its sound."""
     if not task.faces:
         return Faces()
-    if clip.follower is None:  # there are no pictures, which a flag says already
+    if not clip.pictures:  # which a flag says already
         return Faces(boxes=[[] for _ in range(frames)], rule="none")
     faces = clip.follower.choose(clip.samples, task.recipe.sample_rate)
     if faces.strip is None:

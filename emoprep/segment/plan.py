@@ -82,7 +82,7 @@ def plan_segment(source: Path, out: Path, *, corpus: str | None = None, options:
     if (source / "manifest.json").is_file():
         raise UsageError("IN is a store, and is segmented already", where=str(source),
                          expected="the folder of a raw corpus")
-    detector, argument = find_detector(faces) if faces else (None, None)
+    detector, argument = find_detector(faces) if faces is not None else (None, None)
     found_by = detector.prepare(argument) if detector else {}
     module, read = open_corpus(source, corpus, options)
     excluded = _excluded(exclude, read)  # before --limit: a key beyond it is a key of the corpus all the same
@@ -219,8 +219,8 @@ def _facts(read, chosen, recipe, exclude, **settings) -> dict[str, Any]:
 
 def estimated_bytes(plan: SegmentPlan) -> int:
     """Return about how large the store will be; the picture's part grows with its area and the frame rate."""
-    recipe = plan.recipe
-    per_second = {"video": 22_000 * (recipe.size / 112) ** 2 * float(recipe.fps) / 10,
+    recipe, pictures = plan.recipe, 2 if plan.facts["settings"]["faces"] else 1
+    per_second = {"video": 22_000 * pictures * (recipe.size / 112) ** 2 * float(recipe.fps) / 10,
                   "audio": 18_000 * recipe.sample_rate / 16_000, "text": 0}
     overhead = 5_000  # annotation, and tar's blocks of 512 bytes
     return round(plan.seconds * sum(per_second[name] for name in plan.modalities) + overhead * plan.utterances)

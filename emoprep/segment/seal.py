@@ -82,14 +82,15 @@ def finish(run: Run, max_skipped: str) -> SegmentResult:
     check_skips(skips, planned.to_cut, max_skipped, run.out)
     rows = [row for note in notes for row in note["rows"]]
     write_index(run.out / INDEX, with_media(table, rows))
+    modalities = dict(planned.manifest.modalities)
     if planned.manifest.facts["settings"]["faces"]:
-        join_faces(run.out, notes)
+        modalities["video"] = {**modalities["video"], "face_table": join_faces(run.out, notes)}
     lines = (json.dumps({"key": skip.key, "reason": skip.reason, "detail": skip.detail}, ensure_ascii=False) + "\n"
              for skip in skips)
     write_bytes(run.out / SKIPPED, "".join(lines).encode())
     splits = table.column("split").to_pylist()
     shards = [{**note["shard"], "split": splits[place[note["rows"][0]["key"]]]} for note in notes if note["shard"]]
-    manifest = replace(planned.manifest, written=len(rows), shards=shards,
+    manifest = replace(planned.manifest, written=len(rows), shards=shards, modalities=modalities,
                        skipped=dict(Counter(skip.reason for skip in skips)),
                        notes=[*planned.manifest.notes, *_lost(rows)])
     write_bytes(run.out / CARD, card(manifest))

@@ -5,6 +5,7 @@ A worker notes its shard's faces as a plain array beside the shard's note; they 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,8 +56,11 @@ def _piece(shard: str) -> str:
     return f"{STATE}/pieces/{shard}.faces.npy"
 
 
-def join_faces(out: Path, notes: Iterable[Mapping[str, Any]]) -> None:
-    """Write faces.parquet out of the pieces of all shards that have samples, in the order of their notes."""
+def join_faces(out: Path, notes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Write faces.parquet out of the pieces of all shards that have samples, in the order of their notes.
+
+    Returns its name, size and sha256.
+    """
     from pyarrow import parquet
 
     with draft(out / FACES) as sketch, parquet.ParquetWriter(sketch, _schema()) as writer:
@@ -64,6 +68,13 @@ def join_faces(out: Path, notes: Iterable[Mapping[str, Any]]) -> None:
             if note["shard"]:
                 rows = np.load(out / _piece(note["shard"]["name"]), allow_pickle=False)
                 writer.write_table(_table(rows, [row["key"] for row in note["rows"]]))
+    with (out / FACES).open("rb") as file:
+        return {"name": FACES, "size": file.seek(0, 2), "sha256": _sha256(file)}
+
+
+def _sha256(file) -> str:
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _table(rows: np.ndarray, keys: Sequence[str]) -> pyarrow.Table:

@@ -14,7 +14,7 @@ CHECKS = {
     "missing-file": "every file that the manifest implies is there",
     "stray-file": "no shard or table that the manifest does not list, no draft, no `.emoprep/`",
     "size": "shards and tables are as long as the manifest says",
-    "sha256": "shards and tables have the bytes that the manifest says",
+    "sha256": "shards, tables and `faces.parquet` have the bytes that the manifest says",
     "index": "`utterances.parquet` can be read, with the columns and types of the manifest",
     "keys": "keys can name a sample, and none comes twice",
     "turns": "turns count each dialogue's utterances from 0 without gaps, in the order of the index",

@@ -91,6 +91,7 @@ def check_folder(store: Store, findings: Findings) -> None:
         expected += ["plan.parquet", "class_weights.json", "class_weights.npy"]
     if manifest.kind == "shards" and manifest.modalities.get("video", {}).get("faces"):
         expected.append(FACES)
+        _check_face_table(store, findings)
     for name in expected:
         if not (store.path / name).is_file():
             findings.add("missing-file", name, "it is not there")
@@ -100,6 +101,15 @@ def check_folder(store: Store, findings: Findings) -> None:
             findings.add("stray-file", STATE, "what a run leaves that did not end, or one is at work here")
         elif entry.suffix in (".tar", ".parquet", ".draft") and entry.name not in ours:
             findings.add("stray-file", entry.name, "the manifest does not list it, and readers would take it in")
+
+
+def _check_face_table(store: Store, findings: Findings) -> None:
+    facts = store.manifest.modalities["video"].get("face_table")
+    if not (isinstance(facts, Mapping) and facts.get("name") == FACES and type(facts.get("size")) is int
+            and isinstance(facts.get("sha256"), str)):
+        findings.add("manifest", MANIFEST, f"it says nothing of {FACES} (name, size, sha256)")
+    elif (store.path / FACES).is_file():
+        check_file(store.path / FACES, facts, findings)
 
 
 def check_file(path: Path, facts: Mapping[str, Any], findings: Findings) -> bool:
