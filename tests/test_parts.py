@@ -181,8 +181,8 @@ def test_a_missing_part_is_named(mini, tmp_path, emoprep):
     before = digests(out)
     done = emoprep("seal", out)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (f"emoprep: {out}: 3 of 5 shards are missing: got train-000000.tar, train-000002.tar, "
-                           "dev-000000.tar; run `emoprep segment` as before with --part 1/3 and --part 3/3, then seal "
+    assert done.stderr == (f"emoprep: {out}: 3 of 5 shards are missing (train-000000.tar, train-000002.tar, "
+                           "dev-000000.tar); run `emoprep segment` as before with --part 1/3 and --part 3/3, then seal "
                            "again\n")
     cut(mini, out, part=(1, 3))
     (out / "train-000001.tar").unlink()
@@ -195,7 +195,7 @@ def test_an_undivided_run_is_not_told_of_parts(mini, tmp_path):
     with pytest.raises(TooManySkipped):
         cut(mini, tmp_path / "out", max_skipped="0")
     (tmp_path / "out/train-000001.tar").unlink()
-    with pytest.raises(EmoprepError, match="1 of 5 shards are missing: got train-000001.tar; run `emoprep seg"):
+    with pytest.raises(EmoprepError, match=r"1 of 5 shards are missing \(train-000001.tar\); run `emoprep seg"):
         seal(tmp_path / "out")
 
 

@@ -574,6 +574,19 @@ def test_a_clip_that_goes_away_meanwhile(own, tmp_path):
     assert digests(out) == digests(tmp_path / "other")
 
 
+def test_a_clip_that_changes_meanwhile(own, tmp_path):
+    """The manifest tells of each file's size; a store with another file in it would be taken for complete."""
+    out, clip = tmp_path / "out", own / "dev_splits_complete/dia0_utt0.mp4"
+    plan = plan_segment(own, out, recipe=make_recipe(size=16))
+    before = clip.read_bytes()
+    clip.write_bytes((own / "train/train_splits/dia0_utt0.mp4").read_bytes())
+    with pytest.raises(EmoprepError, match=f"has changed since the run began: expected {len(before)} bytes, got"):
+        segment(plan, out, max_skipped="9")
+    assert not (out / "dev-000000.tar").exists()
+    clip.write_bytes(before)
+    assert segment(plan, out, max_skipped="9").fresh
+
+
 # ---------------------------------------------------------------------------------------- the other decoder
 
 def test_the_other_decoder(mini, store, tmp_path, monkeypatch):

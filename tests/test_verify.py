@@ -723,6 +723,31 @@ def test_plan_and_weights_of_a_balanced_store(demo_road, tmp_path):
     assert {finding.check for finding in found(own)} == {"balance"}
 
 
+MADE = -1  # the plan's last item is a made one
+
+
+@pytest.mark.parametrize(("name", "value", "told"), [
+    ("base", "nobody", ["base is not that of the index", "parents that are no train rows"]),
+    ("base", None, ["base is not that of the index", "interpolated, and not between two parents"]),
+    ("neighbor", "nobody", ["parents that are no train rows"]),
+    ("neighbor", None, ["interpolated, and not between two parents"]),
+    ("lambda", 7.5, ["interpolated, and not between two parents"]),
+    ("op", "keep", ["interpolated, and not between two parents", "op is not that of the index"]),
+    ("loss_mask", 0.0, ["loss_mask is not that of the index"]),
+    ("key", "other", ["its items are not the train rows"])])
+def test_plans_that_tell_of_other_parents(demo_road, tmp_path, name, value, told):
+    own = Path(shutil.copytree(demo_road / "smote", tmp_path / "smote"))
+    plan = parquet.read_table(own / "plan.parquet")
+    items = plan.to_pylist()
+    items[MADE][name] = value
+    parquet.write_table(pyarrow.Table.from_pylist(items, schema=plan.schema), own / "plan.parquet")
+
+    findings = found(own)
+
+    assert {finding.check for finding in findings} == {"balance"}
+    assert sorted(finding.detail.partition(":")[0].partition(" by 0 to 1")[0] for finding in findings) == told
+
+
 # ----------------------------------------------------------------------------------------------------- the sources
 
 def shifted(samples, by):

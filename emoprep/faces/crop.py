@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+from dataclasses import dataclass
+
 import numpy as np
 
-__all__ = ["mouth", "square"]
+from emoprep.faces.alike import patch
+
+__all__ = ["Cut", "mouth", "square"]
 
 MARGIN = 0.3
 """How much larger than the box the square is."""
@@ -36,6 +41,24 @@ def square(face: np.ndarray, size: int) -> np.ndarray:
     turn = scale * np.array([[cosine, -sine], [sine, cosine]])
     middle = face[:2].astype(float) + face[2:4] / 2
     return np.column_stack([turn, middle - turn @ (size / 2, size / 2)])
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A square as `Whole.cut` takes it out of a picture with this `matrix`: uint8 [size · 3/2, size]."""
+
+    matrix: np.ndarray
+    pixels: np.ndarray
+
+    @property
+    def brightness(self) -> np.ndarray:
+        """Return uint8 [size, size]."""
+        return self.pixels[:self.pixels.shape[1]]
+
+    @functools.cached_property
+    def patch(self) -> np.ndarray:
+        """Return uint8 [16, 16], to be compared."""
+        return patch(self.brightness)
 
 
 def mouth(face: np.ndarray, matrix: np.ndarray, brightness: np.ndarray) -> np.ndarray:

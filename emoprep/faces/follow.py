@@ -11,10 +11,11 @@ from fractions import Fraction
 
 import numpy as np
 
-from emoprep.faces.crop import mouth, square
+from emoprep.faces.alike import STILL_THERE, likeness
+from emoprep.faces.crop import Cut, mouth, square
 from emoprep.faces.detectors import Detect
 from emoprep.faces.speaker import Candidate, choose, most_likely
-from emoprep.faces.track import Tracks
+from emoprep.faces.track import Tracks, between
 from emoprep.media.encode import Strip
 from emoprep.media.whole import Whole, to_ycbcr
 from emoprep.store.faces import face_rows
@@ -74,6 +75,9 @@ class Follower:
         self.held: dict[int, Whole] = {}
         self.looked: tuple[Whole, np.ndarray] | None = None
         self.before: np.ndarray | None = None
+        # What was cut out between two looks, by frame and track; by track the patches of the last look.
+        self.cuts: dict[tuple[int, int], Cut] = {}
+        self.patches: dict[int, np.ndarray] = {}
         # (frame, track, face, found) of all; by track those that were cut out; those of them that may be chosen.
         self.rows: list[tuple[int, int, np.ndarray, bool]] = []
         self.strips: dict[int, Strip] = {}
@@ -93,21 +97,40 @@ class Follower:
         self.before = now
         if cut:
             self._look(frame - 1)
-            self._settle(frame - 1)
         self.held[frame] = whole
         if cut or not self.tracks.looks or frame - self.tracks.looks[-1] >= self.tracks.longest:
             self._look(frame, cut=cut)
 
     def _look(self, frame: int, *, cut: bool = False) -> None:
+        """Find the faces in a frame, and note and cut out those of the frames up to it."""
         if self.tracks.looks and self.tracks.looks[-1] == frame:
             return
         faces = self._find(self.held[frame])
-        # Between two looks that do not agree there is another one, down to the frame where a face came or went.
-        while self.tracks.looks and not cut and frame - self.tracks.looks[-1] > 1 and not self.tracks.agree(faces):
-            self._look((frame + self.tracks.looks[-1]) // 2)
+        while not cut and (other := self._doubtful(frame, faces)) is not None:
+            self._look(other)
         self.tracks.look(frame, faces, cut=cut)
-        # A face that was not found may be found again so many frames later, and be thought to have been there.
-        self._settle(frame - self.tracks.longest)
+        self._settle(frame)
+
+    def _doubtful(self, frame: int, faces: np.ndarray) -> int | None:
+        """Return a frame between the last look and this one, with its faces [n, 15], that must be looked at first.
+
+        It is half-way where the two do not agree, down to the frame where a face came or went; else the one where
+        a large face should be that looks least like it, if it may be none.
+        """
+        if not self.tracks.looks or frame - (last := self.tracks.looks[-1]) <= 1:
+            return None
+        if not self.tracks.agree(faces):
+            return (frame + last) // 2
+        least, doubtful = STILL_THERE, None
+        for track, face in self.tracks.going_on(faces):
+            found = self.patches[track.number], self._cut_out(frame, track.number, face).patch
+            for other in range(last + 1, frame):
+                there = between(track.faces[-1], face, (other - last) / (frame - last))
+                if (like := likeness(self._cut_out(other, track.number, there).patch, found)) < least:
+                    least, doubtful = like, other
+        if doubtful is not None:
+            self.cuts.clear()  # where the faces are will be known better
+        return doubtful
 
     def _find(self, whole: Whole) -> np.ndarray:
         """Return the faces [n, 15] in a picture, in px of it as displayed."""
@@ -122,39 +145,51 @@ class Follower:
             self.looked = whole, faces
         return self.looked[1]
 
-    def _settle(self, until: int) -> None:
-        """Note and cut out the faces of the frames whose faces are known."""
-        for frame in [frame for frame in self.held if frame <= until]:
-            whole = self.held.pop(frame)
-            there = list(self.tracks.at(frame))
+    def _settle(self, look: int) -> None:
+        """Note the faces of the frames up to the last look, and keep the largest of each frame."""
+        before, self.patches = self.patches, {track: self._cut_out(look, track, face).patch
+                                              for track, face, _ in self.tracks.at(look)}
+        for frame in [frame for frame in self.held if frame <= look]:
+            there = [one for one in self.tracks.at(frame) if self._is_there(frame, *one, before)]
             self.rows += [(frame, *one) for one in there]
             for track, face, _ in sorted(there, key=lambda one: (-one[1][2] * one[1][3], one[0]))[:CANDIDATES]:
-                self._cut_out(whole, frame, track, face)
+                self._keep(frame, track, face)
+            del self.held[frame]
+        self.cuts.clear()
         going_on = {track.number for track in self.tracks.recent}
         for track, strip in self.strips.items():
             if track not in going_on:
                 strip.skip_to(len(strip))  # what waits to be encoded would wait to the end
 
-    def _cut_out(self, whole: Whole, frame: int, track: int, face: np.ndarray) -> None:
-        matrix = square(face, self.size)
-        cut = whole.cut(matrix, self.size)
+    def _is_there(self, frame: int, track: int, face: np.ndarray, found: bool, before: dict[int, np.ndarray]) -> bool:
+        """Tell whether a face was found, or looks as it did in the look before or after."""
+        looks = [seen[track] for seen in (before, self.patches) if track in seen]
+        return found or likeness(self._cut_out(frame, track, face).patch, looks) >= STILL_THERE
+
+    def _cut_out(self, frame: int, track: int, face: np.ndarray) -> Cut:
+        """Return what is where a track's face should be, which is cut out once for both uses."""
+        if (frame, track) not in self.cuts:
+            matrix = square(face, self.size)
+            self.cuts[frame, track] = Cut(matrix, self.held[frame].cut(matrix, self.size))
+        return self.cuts[frame, track]
+
+    def _keep(self, frame: int, track: int, face: np.ndarray) -> None:
+        cut = self._cut_out(frame, track, face)
         strip = self.strips.setdefault(track, Strip(self.size))
         if len(strip) < frame:
             strip.skip_to(frame)
-        strip.append(to_ycbcr(cut))
+        strip.append(to_ycbcr(cut.pixels))
         candidate = self.faces.setdefault(track, Candidate(track))
         candidate.frames.append(frame)
         candidate.sides.append(float(np.sqrt(face[2] * face[3])))
-        candidate.mouths.append(mouth(face, matrix, cut[:self.size]))
+        candidate.mouths.append(mouth(face, cut.matrix, cut.brightness))
 
     # ------------------------------------------------------------------------------------------- ending
 
     def end(self, frames: int) -> None:
         """All pictures have come, of which the first `frames` are wanted: make the strips that may be chosen."""
         if self.held:
-            last = max(self.held)
-            self._look(last)
-            self._settle(last)
+            self._look(max(self.held))
         self.looked = self.before = None
         self.frames, self.rows = frames, [row for row in self.rows if row[0] < frames]
         faces = [face for face in self.faces.values() if face.until(frames)]

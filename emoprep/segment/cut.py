@@ -44,6 +44,7 @@ class ShardTask:
 
     `patience` is for how many seconds a source may be decoded until the next utterance is complete. `given_up` are
     utterances that workers died of. `faces` says how the detector of faces was prepared; {}: none are looked for.
+    `sizes` are those of the media files, in bytes.
     """
 
     name: str
@@ -57,6 +58,7 @@ class ShardTask:
     patience: float | None = None
     given_up: tuple[Skip, ...] = ()
     faces: Mapping[str, Any] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
     def __str__(self):
         return self.name

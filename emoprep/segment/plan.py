@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
+import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -111,10 +112,11 @@ def plan_segment(source: Path, out: Path, *, corpus: str | None = None, options:
     modalities = _modalities(read.root, chosen, recipe)
     if detector and "video" not in modalities:
         raise UsageError("there are no pictures to find faces in", where="--faces", got=", ".join(modalities))
+    sizes = _sizes(read.root, chosen)
     tasks = tuple(ShardTask(name, str(out), str(read.root), utterances, read.schemes, recipe, modalities, max_mismatch,
-                            decode_timeout, faces=found_by)
+                            decode_timeout, faces=found_by, sizes={path: sizes[path] for path in _media(utterances)})
                   for name, utterances in _shards(chosen, shard_utterances))
-    facts = _facts(read, chosen, recipe, exclude, limit=limit, shard_utterances=shard_utterances,
+    facts = _facts(read, sizes, recipe, exclude, limit=limit, shard_utterances=shard_utterances,
                    max_mismatch=max_mismatch, modalities=modalities,
                    faces={name: value for name, value in found_by.items() if name != "argument"} or None)
     skips = tuple(skipped[utterance.key] for utterance in read.utterances if utterance.key in skipped)
@@ -196,16 +198,27 @@ def _shards(utterances: Sequence[Utterance], aim: int) -> Iterator[tuple[str, tu
                    tuple(itertools.chain.from_iterable(dialogues[member] for member in members)))
 
 
-def _facts(read, chosen, recipe, exclude, **settings) -> dict[str, Any]:
-    """Return what decides the bytes: settings, annotation (sha256), and each media file's path and size."""
-    media, total, files = hashlib.sha256(), 0, 0
-    for path in dict.fromkeys(path for utterance in chosen for path in (utterance.video, utterance.audio) if path):
+def _media(utterances: Iterable[Utterance]) -> dict[str, None]:
+    """Return the paths of their media files, each once, in order."""
+    return dict.fromkeys(path for utterance in utterances for path in (utterance.video, utterance.audio) if path)
+
+
+def _sizes(root: Path, utterances: Iterable[Utterance]) -> dict[str, int]:
+    """Return the size of each media file: what is cut must be what the fingerprint tells of."""
+    sizes = {}
+    for path in _media(utterances):
         try:
-            size = (read.root / path).stat().st_size
+            sizes[path] = os.stat(f"{root}/{path}").st_size
         except OSError as error:
-            raise MissingInput("a clip has vanished", where=str(read.root / path), got=error.strerror or "") from error
+            raise MissingInput("a clip has vanished", where=str(root / path), got=error.strerror or "") from error
+    return sizes
+
+
+def _facts(read, sizes, recipe, exclude, **settings) -> dict[str, Any]:
+    """Return what decides the bytes: settings, annotation (sha256), and each media file's path and size."""
+    media = hashlib.sha256()
+    for path, size in sizes.items():
         media.update(f"{path}\0{size}\n".encode())
-        total, files = total + size, files + 1
     recipe_settings = {name: str(value) if isinstance(value, Fraction) else value
                        for name, value in vars(recipe).items()}
     return {
@@ -213,7 +226,7 @@ def _facts(read, chosen, recipe, exclude, **settings) -> dict[str, Any]:
         "settings": {"corpus": read.name, **read.settings, **recipe_settings, **settings,
                      "exclude": hashlib.sha256(exclude.read_bytes()).hexdigest() if exclude else None},
         "inputs": {"annotation": annotation_digests(read),
-                   "media": {"files": files, "bytes": total, "sha256": media.hexdigest()}},
+                   "media": {"files": len(sizes), "bytes": sum(sizes.values()), "sha256": media.hexdigest()}},
     }
 
 

@@ -107,8 +107,8 @@ def _notes(run: Run, shards: Sequence[str]) -> list[dict[str, Any]]:
         parts = (begun(run.out) or {}).get("parts")
         again = " and ".join(f"--part {part}" for part in by_part(shards, missing, parts)) if parts else ""
         raise EmoprepError(
-            f"{len(missing)} of {len(shards)} shards are missing", where=str(run.out),
-            got=", ".join(missing[:5]) + (" …" if len(missing) > 5 else ""),
+            f"{len(missing)} of {len(shards)} shards are missing ({', '.join(missing[:5])}"
+            f"{' …' if len(missing) > 5 else ''})", where=str(run.out),
             remedy=f"run `emoprep segment` as before with {again}, then seal again" if parts else
                    "run `emoprep segment` again as before; workers on other machines must see the same OUT")
     return list(found.values())

@@ -83,6 +83,7 @@ class Source:
 
     def __init__(self, task: ShardTask, path: str, windows: dict[int, Window], *, video: bool, audio: bool):
         self.path, self.watch, self.timed_out = Path(task.root, path), Watch(task.patience), False
+        self.size = task.sizes.get(path)
         self.left, self.come = list(windows), {}
         self.coming = clips(str(self.path), list(windows.values()), task.recipe, video=video, audio=audio,
                             develop=partial(Strip, task.recipe.size), watch=self.watch)
@@ -94,26 +95,30 @@ class Source:
             try:
                 place, clip = next(self.coming)
             except DecodeFailure as failure:
-                self._require_there()
+                self._require_unchanged()
                 self.timed_out = isinstance(failure, DecodeTimeout)
                 self.come.update((other, failure) for other in self.left)
                 break
-            if "damaged" in clip.flags:
-                self._require_there()
             self.come[self.numbers[place]] = clip
             self.left.remove(self.numbers[place])
             if not self.left:
                 self.coming.close()  # else it would go on holding its last clip
+                self._require_unchanged()
         return self.come.pop(number)
 
-    def _require_there(self) -> None:
-        """Raise where the file has vanished: it was there when this was planned, and will be when its disk is back."""
+    def _require_unchanged(self) -> None:
+        """Raise where the file has vanished or changed since it was planned: the store would tell of another one."""
         try:
-            self.path.stat()
+            size = self.path.stat().st_size
         except OSError as error:
             raise EmoprepError("a source has vanished", where=str(self.path), got=error.strerror or str(error),
                                remedy="bring it back and run the same command again: finished shards are kept") \
                 from error
+        if self.size is not None and size != self.size:
+            raise EmoprepError("a source has changed since the run began", where=str(self.path),
+                               expected=f"{self.size} bytes", got=str(size),
+                               remedy="bring the old one back and run the same command again, or start anew in another "
+                                      "OUT")
 
 
 def in_film(utterance: Utterance) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -183,6 +183,40 @@ def check_scaler(store: Store, findings: Findings) -> None:
                         findings.add("scaler", path.name, f"{name}_{what} has values that nothing can be scaled by")
 
 
+PLANNED = ("key", "op", "base", "loss_mask")
+"""What the plan and the index both say of a train row."""
+
+
+def _check_plan(plan: Sequence[Mapping[str, Any]], index: pyarrow.Table, findings: Findings) -> None:
+    """Check that the plan's items are the train rows, and that both say the same of them."""
+    rows = index.select([*PLANNED, "split"]).to_pylist()
+    train = {row["key"]: row for row in rows if row["split"] == "train"}
+    # In the index an original is kept, also one that loss_mask takes out of the loss.
+    kept = {item["key"]: {**item, "op": item["op"] if item["base"] is not None or item["op"] != "mask" else "keep"}
+            for item in plan if item["repeat"]}
+    if other := sorted(map(str, kept.keys() ^ train.keys())):
+        findings.add("balance", "plan.parquet", f"its items are not the train rows: {listed(other)}")
+    for name in PLANNED[1:]:
+        if differ := [key for key in kept.keys() & train.keys() if kept[key][name] != train[key][name]]:
+            findings.add("balance", "plan.parquet",
+                         f"{name} is not that of the index: {listed(sorted(map(str, differ)))}")
+
+
+def _check_parents(plan: Sequence[Mapping[str, Any]], findings: Findings) -> None:
+    """Check that made items, and they alone, have parents, all of them among the plan's originals."""
+    originals = {item["key"] for item in plan if item["base"] is None}
+    orphans = [item["key"] for item in plan for parent in (item["base"], item["neighbor"])
+               if parent is not None and parent not in originals]
+    if orphans:
+        findings.add("balance", "plan.parquet", f"parents that are no train rows: {listed(sorted(map(str, orphans)))}")
+    between = [item["key"] for item in plan if (item["op"] == "interpolate") != (
+        item["base"] is not None and item["neighbor"] is not None and item["lambda"] is not None
+        and 0 <= item["lambda"] <= 1)]
+    if between:
+        findings.add("balance", "plan.parquet", "interpolated, and not between two parents by 0 to 1 (or the other way "
+                                                f"round): {listed(sorted(map(str, between)))}")
+
+
 def check_weights(store: Store, index: pyarrow.Table | None, findings: Findings) -> None:
     """Check what `balance` leaves beside its rows: the plan and the class weights."""
     from pyarrow import parquet
@@ -190,12 +224,11 @@ def check_weights(store: Store, index: pyarrow.Table | None, findings: Findings)
     path = store.path / "plan.parquet"
     if path.is_file():
         with findings.guarded("balance", path.name):
-            plan = parquet.read_table(path, columns=["key", "repeat"], use_threads=False).to_pylist()
-            kept = {row["key"] for row in plan if row["repeat"]}
-            train = None if index is None else {key for key, split in zip(
-                *(index.column(name).to_pylist() for name in ("key", "split")), strict=True) if split == "train"}
-            if train is not None and (other := sorted(map(str, kept ^ train))):
-                findings.add("balance", path.name, f"its items are not the train rows: {listed(other)}")
+            plan = parquet.read_table(path, columns=[*PLANNED, "neighbor", "lambda", "repeat"],
+                                      use_threads=False).to_pylist()
+            _check_parents(plan, findings)
+            if index is not None:
+                _check_plan(plan, index, findings)
     path = store.path / "class_weights.json"
     if path.is_file():
         with findings.guarded("balance", path.name):
