@@ -44,7 +44,7 @@ CHECKS = {
     "annotation-differs": "the index says of each utterance what the annotation says",
     "source": "the media can still be decoded",
     "source-length": "an utterance is as long as the annotation or, where it is a whole file, the file says",
-    "source-picture": "each frame shows the picture that is on screen at its time",
+    "source-picture": "each frame shows the picture that is on screen at its time, by its brightness",
     "source-sound": "the sound is the source's, to within one sample",
 }
 """Each check, and what holds where it finds nothing."""

@@ -192,7 +192,7 @@ def _check_plan(plan: Sequence[Mapping[str, Any]], index: pyarrow.Table, finding
     rows = index.select([*PLANNED, "split"]).to_pylist()
     train = {row["key"]: row for row in rows if row["split"] == "train"}
     # In the index an original is kept, also one that loss_mask takes out of the loss.
-    kept = {item["key"]: {**item, "op": item["op"] if item["base"] is not None or item["op"] != "mask" else "keep"}
+    kept = {item["key"]: {**item, "op": "keep" if item["op"] == "mask" else item["op"]}
             for item in plan if item["repeat"]}
     if other := sorted(map(str, kept.keys() ^ train.keys())):
         findings.add("balance", "plan.parquet", f"its items are not the train rows: {listed(other)}")
