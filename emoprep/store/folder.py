@@ -262,23 +262,26 @@ def _refuse_foreign(out: Path, overwrite: bool) -> None:
                          remedy="give another OUT, or --overwrite to start anew")
 
 
-def _difference(earlier: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> str:
+def _difference(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Name what differs between two runs.
 
     >>> _difference({"size": 112, "fps": "10"}, {"size": 224, "fps": "10"})
     'size 112 there, 224 now'
     """
-    told = []
+    told = list(_differences(earlier, now))
+    return ", ".join(told[:4]) + (f" and {len(told) - 4} more" if len(told) > 4 else "") or "other settings"
+
+
+def _differences(earlier: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     for name in dict.fromkeys([*earlier, *now]):
         old, new = earlier.get(name), now.get(name)
         if old == new:
             continue
         if isinstance(old, Mapping) and isinstance(new, Mapping):
-            told.append(_difference(old, new, f"{name} "))
+            yield from _differences(old, new, f"{name} ")
         else:
             shown = [text if len(text := str(value)) <= 40 else text[:12] + "…" for value in (old, new)]
-            told.append(f"{prefix}{name} {shown[0]} there, {shown[1]} now")
-    return ", ".join(told[:4]) + (f" and {len(told) - 4} more" if len(told) > 4 else "") or "other settings"
+            yield f"{prefix}{name} {shown[0]} there, {shown[1]} now"
 
 
 def _clear(out: Path) -> None:
