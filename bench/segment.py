@@ -72,7 +72,7 @@ def compare(options):
     if load > 0.3 * cores:
         print(f"load {load:.1f} on {cores} cores: trust CPU, not wall time", file=sys.stderr)
     tree = make_tree(options.cache, options.clips)
-    large = make_tree(options.cache, 4 * options.clips)
+    large = make_tree(options.cache, 3 * options.clips)
     variants = commands(tree)
     runs = {name: [] for name in variants}
     for round_number in range(options.rounds):
@@ -80,7 +80,7 @@ def compare(options):
             print(f"round {round_number + 1}: {name}", file=sys.stderr)
             runs[name].append(measure(command))
     peaks = {f"segment -j 2, {count} clips": measure(segment(corpus, 2))
-             for count, corpus in ((options.clips, tree), (4 * options.clips, large))}
+             for count, corpus in ((options.clips, tree), (3 * options.clips, large))}
     report(options.clips, runs, peaks, noise_of_fast(tree))
 
 

@@ -18,7 +18,7 @@ from emoprep.segment.plan import ASKED_FOR
 from emoprep.segment.planned import read_annotated, read_plan
 from emoprep.store.card import card
 from emoprep.store.faces import join_faces
-from emoprep.store.folder import CARD, FACTS, INDEX, SKIPPED, Run, begun, start_run, write_bytes
+from emoprep.store.folder import CARD, FACTS, INDEX, SKIPPED, Run, begun, start_run, tidy, write_bytes
 from emoprep.store.index import with_media, write_index
 from emoprep.store.manifest import Manifest, is_store, open_store
 from emoprep.utterance import Skip
@@ -58,6 +58,7 @@ def seal(out: Path, *, max_skipped: str = "5%") -> SegmentResult:
     """
     allowed_skips(max_skipped, 0)  # so that a bad one is told whether it is needed or not
     if is_store(out):
+        tidy(out)
         return result_of(open_store(out).manifest, out)
     told = begun(out)
     if told is None:

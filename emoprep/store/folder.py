@@ -23,7 +23,8 @@ from emoprep.store.heartbeat import Heartbeat, beating
 from emoprep.store.locks import LOCKS, Part, at_the_door, just_ended, let_in
 
 __all__ = ["CARD", "FACES", "INDEX", "MANIFEST", "SKIPPED", "STATE", "Part", "Run", "begun", "canonical_json",
-           "check_out", "draft", "fingerprint", "pieces_intact", "refuse_same", "start_run", "take_over", "write_bytes"]
+           "check_out", "draft", "fingerprint", "pieces_intact", "refuse_same", "start_run", "take_over", "tidy",
+           "write_bytes"]
 
 MANIFEST = "manifest.json"
 INDEX = "utterances.parquet"
@@ -106,6 +107,11 @@ class Run:
         shutil.rmtree(self.workshop, ignore_errors=True)
 
 
+def tidy(out: Path) -> None:
+    """Clear the workshop of a complete store, whose run was killed before it could."""
+    shutil.rmtree(out / STATE, ignore_errors=True)
+
+
 def refuse_same(source: Path, out: Path) -> None:
     """Raise UsageError where OUT is IN: filling it would begin with clearing what is to be read."""
     if out.exists() and source.exists() and os.path.samefile(source, out):
@@ -164,7 +170,7 @@ def start_run(out: Path, facts: Mapping[str, Any], *, overwrite: bool = False, p
     if check_out(out, facts, overwrite=overwrite):
         # make compares times: a run with nothing left to do still brings its target up to date.
         os.utime(out / MANIFEST)
-        shutil.rmtree(out / STATE, ignore_errors=True)
+        tidy(out)
         yield Run(out, complete=True)
         return
     with _reported(out):
