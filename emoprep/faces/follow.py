@@ -14,9 +14,10 @@ import numpy as np
 from emoprep.faces.alike import STILL_THERE, likeness
 from emoprep.faces.crop import Cut, mouth, square
 from emoprep.faces.detectors import Detect
+from emoprep.faces.person import persons
 from emoprep.faces.speaker import Candidate, choose, most_likely
 from emoprep.faces.track import Tracks, between
-from emoprep.media.encode import Strip
+from emoprep.media.encode import Strip, join_strips
 from emoprep.media.whole import Whole, to_ycbcr
 from emoprep.store.faces import face_rows
 
@@ -65,10 +66,10 @@ class Faces:
 
 
 class Follower:
-    """Follows the faces in the pictures of one window."""
+    """Follows the faces in the pictures of one window; `single` tells that they show one person."""
 
-    def __init__(self, detect: Detect, size: int, fps: Fraction):
-        self.detect, self.size, self.fps = detect, size, fps
+    def __init__(self, detect: Detect, size: int, fps: Fraction, *, single: bool = False):
+        self.detect, self.size, self.fps, self.single = detect, size, fps, single
         self.count = self.frames = 0
         self.tracks: Tracks | None = None
         # Pictures whose faces are not known yet, by frame; the last one that was looked at; the one before.
@@ -78,6 +79,7 @@ class Follower:
         # What was cut out between two looks, by frame and track; by track the patches of the last look.
         self.cuts: dict[tuple[int, int], Cut] = {}
         self.patches: dict[int, np.ndarray] = {}
+        self.likenesses: dict[tuple[int, int], float] = {}  # by frame and track, as far as they were compared
         # (frame, track, face, found) of all; by track those that were cut out; those of them that may be chosen.
         self.rows: list[tuple[int, int, np.ndarray, bool]] = []
         self.strips: dict[int, Strip] = {}
@@ -126,10 +128,12 @@ class Follower:
             found = self.patches[track.number], self._cut_out(frame, track.number, face).patch
             for other in range(last + 1, frame):
                 there = between(track.faces[-1], face, (other - last) / (frame - last))
-                if (like := likeness(self._cut_out(other, track.number, there).patch, found)) < least:
+                like = likeness(self._cut_out(other, track.number, there).patch, found)
+                self.likenesses[other, track.number] = like
+                if like < least:
                     least, doubtful = like, other
         if doubtful is not None:
-            self.cuts.clear()  # where the faces are will be known better
+            self._forget()  # where the faces are will be known better
         return doubtful
 
     def _find(self, whole: Whole) -> np.ndarray:
@@ -152,10 +156,10 @@ class Follower:
         for frame in [frame for frame in self.held if frame <= look]:
             there = [one for one in self.tracks.at(frame) if self._is_there(frame, *one, before)]
             self.rows += [(frame, *one) for one in there]
-            for track, face, _ in sorted(there, key=lambda one: (-one[1][2] * one[1][3], one[0]))[:CANDIDATES]:
-                self._keep(frame, track, face)
+            for one in sorted(there, key=lambda one: (-one[1][2] * one[1][3], one[0]))[:CANDIDATES]:
+                self._keep(frame, *one)
             del self.held[frame]
-        self.cuts.clear()
+        self._forget()
         going_on = {track.number for track in self.tracks.recent}
         for track, strip in self.strips.items():
             if track not in going_on:
@@ -163,8 +167,14 @@ class Follower:
 
     def _is_there(self, frame: int, track: int, face: np.ndarray, found: bool, before: dict[int, np.ndarray]) -> bool:
         """Tell whether a face was found, or looks as it did in the look before or after."""
-        looks = [seen[track] for seen in (before, self.patches) if track in seen]
-        return found or likeness(self._cut_out(frame, track, face).patch, looks) >= STILL_THERE
+        if not found and (frame, track) not in self.likenesses:
+            looks = [seen[track] for seen in (before, self.patches) if track in seen]
+            self.likenesses[frame, track] = likeness(self._cut_out(frame, track, face).patch, looks)
+        return found or self.likenesses[frame, track] >= STILL_THERE
+
+    def _forget(self) -> None:
+        self.cuts.clear()
+        self.likenesses.clear()
 
     def _cut_out(self, frame: int, track: int, face: np.ndarray) -> Cut:
         """Return what is where a track's face should be, which is cut out once for both uses."""
@@ -173,16 +183,19 @@ class Follower:
             self.cuts[frame, track] = Cut(matrix, self.held[frame].cut(matrix, self.size))
         return self.cuts[frame, track]
 
-    def _keep(self, frame: int, track: int, face: np.ndarray) -> None:
+    def _keep(self, frame: int, track: int, face: np.ndarray, found: bool) -> None:
         cut = self._cut_out(frame, track, face)
         strip = self.strips.setdefault(track, Strip(self.size))
         if len(strip) < frame:
             strip.skip_to(frame)
         strip.append(to_ycbcr(cut.pixels))
-        candidate = self.faces.setdefault(track, Candidate(track))
+        candidate = self.faces.setdefault(track, Candidate())
         candidate.frames.append(frame)
+        candidate.tracks.append(track)
         candidate.sides.append(float(np.sqrt(face[2] * face[3])))
         candidate.mouths.append(mouth(face, cut.matrix, cut.brightness))
+        if found:
+            candidate.patches.append(cut.patch)
 
     # ------------------------------------------------------------------------------------------- ending
 
@@ -193,20 +206,34 @@ class Follower:
         self.looked = self.before = None
         self.frames, self.rows = frames, [row for row in self.rows if row[0] < frames]
         faces = [face for face in self.faces.values() if face.until(frames)]
-        self.likely = [(face, self.strips[face.track].finish(frames)[0]) for face in most_likely(faces, CANDIDATES)]
-        self.faces, self.strips = {}, {}
+        likely = most_likely(persons(faces, single=self.single), CANDIDATES)
+        of_likely = {track for face in likely for track in face.tracks}
+        self.faces, self.strips = {}, {track: strip for track, strip in self.strips.items() if track in of_likely}
+        self.likely = [(face, self._strip(face).finish(frames)[0]) for face in likely]
+
+    def _strip(self, face: Candidate) -> Strip:
+        """Return the strip of a face that may be in several tracks."""
+        strips = {track: self.strips.pop(track) for track in set(face.tracks)}
+        if len(strips) == 1:
+            return strips[face.track]
+        whose: list[Strip | None] = [None] * self.frames
+        for frame, track in zip(face.frames, face.tracks, strict=True):
+            whose[frame] = strips[track]
+        return join_strips(whose, self.size)
 
     def choose(self, samples: np.ndarray | None, sample_rate: int) -> Faces:
         """Return what was found, with the sound (int16 [n], None where there is none) to tell who speaks."""
-        tracks = {row[1] for row in self.rows}
-        chosen, rule = choose([face for face, _ in self.likely], alone=len(tracks) == 1, samples=samples,
+        alone = len(self.likely) == 1 and {row[1] for row in self.rows} <= set(self.likely[0][0].tracks)
+        chosen, rule = choose([face for face, _ in self.likely], alone=alone, samples=samples,
                               sample_rate=sample_rate, fps=self.fps)
-        speaker, strip = (None, None) if chosen is None else (self.likely[chosen][0].track, self.likely[chosen][1])
-        boxes: list[list[float]] = [[] for _ in range(self.frames)]
-        for frame, track, face, _ in self.rows:
-            if track == speaker:
-                boxes[frame] = [round(float(value), 2) for value in face[:4]]
-        return Faces(strip, boxes, rule, face_rows(self.rows, speaker))
+        speaker, strip = (Candidate(), None) if chosen is None else self.likely[chosen]
+        rows, boxes = face_rows(self.rows, None), [[] for _ in range(self.frames)]
+        cut_out = set(zip(speaker.frames, speaker.tracks, strict=True))
+        for row in rows:
+            row["speaker"] = (row["frame"], row["track"]) in cut_out
+            if row["speaker"]:
+                boxes[row["frame"]] = [round(float(value), 2) for value in row["face"][:4]]
+        return Faces(strip, boxes, rule, rows)
 
 
 # --------------------------------------------------------------------------------------------- pictures

@@ -1,8 +1,8 @@
 """Which face is the speaker's: by size and steadiness, and by how well its mouth's motion follows the sound.
 
 A mouth that speaks moves more where the sound is louder, and is open, so darker, around loud syllables. Of two faces
-that both talk, one with the sound and one without, this names the right one in half of all stretches of 3 to 5 s, a
-wrong one in 4 of 100, and none in the rest (docs/faces.md); there the larger and steadier face is taken.
+that both talk, one with the sound and one without, this names the right one in 4 of 10 stretches of 5 s, a wrong one
+in 2 of 100, and none in the rest (docs/faces.md); there the larger and steadier face is taken.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ LEAST_WEIGHT = 0.5
 
 LEAST_FRAMES = 15  # fewer say nothing
 
-EVIDENCE = 1.65
-"""By so many standard deviations one mouth must follow the sound better than every other."""
+EVIDENCE, FOLLOWS = 2, 1.65
+"""By so many standard deviations one mouth must follow the sound better than every other, and follow it at all."""
 
 SMOOTH_S = Fraction(1, 2)
 """Over so many seconds brightness and loudness are averaged before they are compared."""
@@ -36,19 +36,29 @@ OPENNESS = 0.5
 
 @dataclass
 class Candidate:
-    """A face that may be the speaker's: the frames it is in, and in each its side (px) and mouth, uint8 [12, 16]."""
+    """A face that may be the speaker's.
 
-    track: int
+    The frames it is in, and in each the number of its track, its side (px) and mouth, uint8 [12, 16]; of those in
+    which it was found also how it looks, uint8 [16, 16].
+    """
+
     frames: list[int] = field(default_factory=list)
+    tracks: list[int] = field(default_factory=list)
     sides: list[float] = field(default_factory=list)
     mouths: list[np.ndarray] = field(default_factory=list)
+    patches: list[np.ndarray] = field(default_factory=list)
 
     def until(self, frames: int) -> bool:
         """Forget what comes after the first `frames`; tell whether anything is left."""
         kept = sum(frame < frames for frame in self.frames)
-        for values in (self.frames, self.sides, self.mouths):
+        for values in (self.frames, self.tracks, self.sides, self.mouths):
             del values[kept:]
         return kept > 0
+
+    @property
+    def track(self) -> int:
+        """Return the first of its tracks."""
+        return self.tracks[0]
 
     @property
     def weight(self) -> float:
@@ -59,7 +69,8 @@ class Candidate:
 def most_likely(faces: Sequence[Candidate], most: int) -> list[Candidate]:
     """Return the faces, at most `most` of them, that are not in the background, the weightiest first.
 
-    >>> large, less, small = Candidate(0, sides=[80, 80]), Candidate(1, sides=[90]), Candidate(2, sides=[30, 30])
+    >>> large, less = Candidate([0, 1], [0, 0], [80, 80]), Candidate([1], [1], [90])
+    >>> small = Candidate([0, 1], [2, 2], [30, 30])
     >>> [face.track for face in most_likely([small, less, large], 3)]
     [0, 1]
     """
@@ -71,7 +82,7 @@ def choose(likely: Sequence[Candidate], *, alone: bool, samples: np.ndarray | No
            ) -> tuple[int | None, str]:
     """Return which of the likely faces is the speaker's, and the rule that said so (one of `RULES`).
 
-    `alone` tells that no other face was found in the utterance, not even in the background.
+    `alone` tells that no one else's face was found in the utterance, not even in the background.
     """
     if not likely:
         return None, "none"
@@ -83,8 +94,9 @@ def choose(likely: Sequence[Candidate], *, alone: bool, samples: np.ndarray | No
     best = int(np.argmax(scores))
     frames = min(len(face.frames) for face in likely)
     ahead = scores[best] - max(score for number, score in enumerate(scores) if number != best)
-    # The difference of two of Fisher's z, each of variance 1 / (n − 3).
-    if frames >= LEAST_FRAMES and ahead * np.sqrt((frames - 3) / 2) > EVIDENCE:
+    # Fisher's z is of variance 1 / (n − 3), the difference of two of twice that.
+    if (frames >= LEAST_FRAMES and ahead * np.sqrt((frames - 3) / 2) > EVIDENCE
+            and scores[best] * np.sqrt(frames - 3) > FOLLOWS):
         return best, "mouth-follows-sound"
     return 0, "largest"
 
@@ -95,7 +107,8 @@ def follows(face: Candidate, samples: np.ndarray, sample_rate: int, fps: Fractio
     loud = loudness(samples, sample_rate, fps, face.frames)
     mouths = np.asarray(face.mouths, float)
     motion = np.abs(np.diff(mouths, axis=0, prepend=mouths[:1])).mean(axis=(1, 2))
-    together = np.diff(face.frames, prepend=face.frames[0]) == 1
+    # From one shot to another it is no motion of the mouth.
+    together = (np.diff(face.frames, prepend=face.frames[0]) == 1) & (np.diff(face.tracks, prepend=face.track) == 0)
     window = max(1, round(SMOOTH_S * fps))
     darkness, decibels = _smooth(-mouths.mean(axis=(1, 2)), window), _smooth(np.log10(loud + 1e-3), window)
     return _z(motion[together], loud[together]) + OPENNESS * _z(darkness, decibels)
@@ -125,11 +138,13 @@ def _smooth(values: np.ndarray, window: int) -> np.ndarray:
 
 
 def _z(some: np.ndarray, others: np.ndarray) -> float:
-    """Return Fisher's z of the correlation; 0 where one of them does not vary.
+    """Return Fisher's z of the correlation; 0 where one of them does not vary, or there are none.
 
     >>> round(_z(np.array([1., 2., 3.]), np.array([1., 2., 2.])), 2), _z(np.ones(3), np.arange(3.))
     (1.32, 0.0)
     """
+    if not len(some):
+        return 0.0
     some, others = some - some.mean(), others - others.mean()
     both = float(np.sqrt((some ** 2).sum() * (others ** 2).sum()))
     return float(np.arctanh(np.clip((some * others).sum() / both, -.99, .99))) if both > 1e-9 else 0.0

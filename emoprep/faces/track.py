@@ -17,7 +17,7 @@ __all__ = ["Track", "Tracks", "between"]
 
 LEAST_OVERLAP = 0.25
 
-STILL = 0.6
+STILL = 0.4
 """A face that has moved little overlaps by this much with where it was; what it did in between need not be seen."""
 
 LARGE = 0.5

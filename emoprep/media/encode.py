@@ -11,7 +11,7 @@ import numpy as np
 
 from emoprep.media.clock import strip_shape
 
-__all__ = ["BLACK", "Strip", "decode_flac", "decode_strip", "encode_flac"]
+__all__ = ["BLACK", "Strip", "decode_flac", "decode_strip", "encode_flac", "join_strips"]
 
 QUALITY = 90
 BLACK = (0, 128, 128)  # in YCbCr
@@ -57,23 +57,36 @@ class Strip:
         self._encode()
         each = self.size // BLOCK
         if (columns, frames) == (1, self.frames) and all(count * each % 8 == 0 for count, _ in self.scans[:-1]):
-            scan = RESTARTS[7].join(scan for _, scan in self.scans)  # in order, and the markers' numbers too
+            words = _between([scan for _, scan in self.scans], [RESTARTS[7]])  # in order, and their markers too
         else:
             pieces = [piece for _, scan in self.scans for piece in RESTART.split(scan)][:frames * each]
             pieces += RESTART.split(_black(self.size)[1]) * (rows * columns - len(pieces) // each)
             # Frames run downward, column by column; a picture is stored row by row.
             ordered = [pieces[(column * rows + row) * each + line]
                        for row in range(rows) for line in range(each) for column in range(columns)]
-            scan = b"".join(word for number, piece in enumerate(ordered)
-                            for word in (piece, RESTARTS[number % 8])).removesuffix(RESTARTS[(len(ordered) - 1) % 8])
+            words = _between(ordered, RESTARTS)
         head = _resized(self.head or _black(self.size)[0], columns * self.size, rows * self.size)
-        return head + scan + END, columns
+        return b"".join([head, *words, END]), columns  # at once: each step on the way would hold as much again
 
     def _encode(self) -> None:
         if self.waiting:
             self.head, scan = _scan(self.waiting)
             self.scans.append((len(self.waiting), scan))
             self.waiting.clear()
+
+
+def join_strips(whose: Sequence[Strip | None], size: int) -> Strip:
+    """Return a strip with each frame of the strip that is named for it, as it is encoded there; None: black."""
+    each, pieces, ordered, joined = size // BLOCK, {}, [], Strip(size)
+    for strip in {id(strip): strip for strip in whose if strip is not None}.values():
+        strip.skip_to(len(whose))
+        pieces[id(strip)] = [piece for _, scan in strip.scans for piece in RESTART.split(scan)]
+        joined.head = strip.head
+    black = RESTART.split(_black(size)[1])
+    for frame, strip in enumerate(whose):
+        ordered += black if strip is None else pieces[id(strip)][frame * each:(frame + 1) * each]
+    joined.frames, joined.scans = len(whose), [(len(whose), b"".join(_between(ordered, RESTARTS)))]
+    return joined
 
 
 MOST_AT_ONCE, BYTES_AT_ONCE = 64, 2 ** 21
@@ -105,6 +118,18 @@ def _scan(pictures: Sequence[np.ndarray]) -> tuple[bytes, bytes]:
         jpeg = buffer.getvalue()
     start = _scan_start(jpeg)
     return jpeg[:start], jpeg[start:-len(END)]
+
+
+def _between(pieces: Sequence[bytes], markers: Sequence[bytes]) -> Iterator[bytes]:
+    """Yield pieces, and the markers in turn between them.
+
+    >>> b"".join(_between([b"a", b"b", b"c", b"d"], [b"0", b"1"]))
+    b'a0b1c0d'
+    """
+    for number, piece in enumerate(pieces):
+        if number:
+            yield markers[(number - 1) % len(markers)]
+        yield piece
 
 
 def _segments(jpeg: bytes) -> Iterator[tuple[int, int]]:

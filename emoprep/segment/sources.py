@@ -60,7 +60,7 @@ class Sources:
             recipe, faces = self.task.recipe, self.task.faces
             follow = partial(Follower, open_detector(faces), recipe.size, recipe.fps) if faces else None
             windows = {user: Window(*_span(utterance, utterance.video_shift), utterance.view, in_film(utterance),
-                                    follow)
+                                    follow and partial(follow, single=utterance.view is not None))
                        for user, utterance in users.items()}
             self.reading[film] = Source(self.task, film, windows, video=True,
                                          audio=any(map(in_film, users.values())))

@@ -267,6 +267,68 @@ def test_of_a_half_only_the_faces_in_it_are_found(pairs, view):
     assert ((middle < 360) == (view == "left")).all()
 
 
+# ------------------------------------------------------------------------- who comes and goes, moves, is cut away
+
+def film_of(path, drawn, voice):
+    write_film(path, seconds=5, size=(drawn[0].shape[1], drawn[0].shape[0]), fps=25, crf=20,
+               picture=lambda index, time: drawn[min(index, len(drawn) - 1)], sound=sound(voice, 5), sample_rate=48_000)
+
+
+def upon_grey(face, x, y=150):
+    drawn = np.full((720, 1280, 3), 128, np.uint8)
+    drawn[y:y + len(face), x:x + len(face)] = face
+    return drawn
+
+
+def cut_one(folder, name):
+    segment(plan_segment(corpus_of(folder / "corpus", [folder / name]), folder / "out", faces="retinaface"),
+            folder / "out")
+    sample = samples(folder / "out")[name.partition(".")[0]]
+    return sample, parquet.read_table(folder / "out/faces.parquet").to_pandas()
+
+
+@pytest.mark.shared
+def test_where_the_face_is_away_for_half_a_second_the_mask_is_0(shared, tmp_path):
+    voice = shared / "real/video/talking_25fps.mp4"
+    there = [not (1.2 <= index / 25 <= 1.7 or 3.3 <= index / 25 <= 3.7) for index in range(125)]
+    film_of(tmp_path / "away.mp4", [upon_grey(face, 150) if seen else np.full((720, 1280, 3), 128, np.uint8)
+                                    for face, seen in zip(pictures(voice, 125, 500), there, strict=False)], voice)
+    sample, table = cut_one(tmp_path, "away.mp4")
+    mask = [int(frame not in (12, 13, 14, 15, 16, 33, 34, 35, 36)) for frame in range(50)]
+    assert sample["json"]["face_mask"] == mask and sample["json"]["face_rule"] == "only-face"
+    assert [int(square.max() > 60) for square in crops(sample)] == mask
+    assert table["frame"].tolist() == np.flatnonzero(mask).tolist() and set(table["track"]) == {0}
+
+
+@pytest.mark.shared
+def test_a_face_that_sways_is_in_every_crop_that_the_mask_says_and_there_are_no_others(shared, tmp_path):
+    voice, detect = shared / "real/video/talking_25fps.mp4", open_detector(retinaface.prepare(None))
+    film_of(tmp_path / "sways.mp4", [upon_grey(face, round(480 + 400 * np.sin(np.pi * index / 25)))
+                                     for index, face in enumerate(pictures(voice, 125, 240))], voice)
+    sample, table = cut_one(tmp_path, "sways.mp4")
+    assert sum(sample["json"]["face_mask"]) >= 48 and sample["json"]["face_rule"] == "only-face"
+    assert table.groupby("frame").size().max() == 1 and table["speaker"].all() and table["track"].nunique() > 1
+    for number in np.flatnonzero(sample["json"]["face_mask"]):
+        faces = detect(np.ascontiguousarray(crops(sample)[number]))
+        assert len(faces) == 1 and np.abs(faces[0, :2] + faces[0, 2:4] / 2 - SIZE / 2).max() < SIZE / 5, number
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("people", [("talking_25fps.mp4", "talking_mpeg4_25fps.mp4"),
+                                    ("face_sound_a.mp4", "face_sound_b.mp4")])
+def test_after_a_cut_away_and_back_it_is_the_same_person_and_nobody_else(shared, tmp_path, people):
+    speaker, other = (pictures(shared / "real/video" / name, 125) for name in people)
+    film_of(tmp_path / "shots.mp4", speaker[:50] + other[:25] + speaker[75:], shared / "real/video" / people[0])
+    sample, table = cut_one(tmp_path, "shots.mp4")
+    assert sample["json"]["face_mask"] == [1] * 20 + [0] * 10 + [1] * 20
+    assert crops(sample)[20:30].max() < 60 < crops(sample).max(axis=(1, 2, 3))[[*range(20), *range(30, 50)]].min()
+    assert table.groupby("frame").size().tolist() == [1] * 50
+    of = {shot: table["track"][table["frame"].between(*frames)].unique().tolist()
+          for shot, frames in {"first": (0, 19), "away": (20, 29), "back": (30, 49)}.items()}
+    assert sorted(tuple(tracks) for tracks in of.values()) == [(0,), (1,), (2,)]  # each shot has its own
+    assert set(table["track"][table["speaker"]]) == {*of["first"], *of["back"]}
+
+
 # ------------------------------------------------------------------------------------- where there is no face
 
 @pytest.fixture(scope="session")
