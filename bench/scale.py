@@ -8,7 +8,6 @@ end. Memory is that of the largest process, workers and the run itself told apar
 """
 
 import argparse
-import csv
 import json
 import os
 import re
@@ -19,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from segment import REPOSITORY, TURNS
+from segment import REPOSITORY, link_tree
 
 MOST_LINKS = 50_000  # to one file; some file systems allow no more than 65,000
 
@@ -92,23 +91,15 @@ def make_tree(cache, count):
     from emoprep.films import numbered, tone, write_film
 
     tree = cache / f"scale{count}"
-    shutil.rmtree(tree, ignore_errors=True)
-    clips = tree / "train_splits"
-    clips.mkdir(parents=True)
-    with (tree / "train_sent_emo.csv").open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(["Sr No.", "Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID",
-                        "Utterance_ID", "Season", "Episode", "StartTime", "EndTime"])
+
+    def clips():
         for number in range(count):
             if number % MOST_LINKS == 0:
                 clip = tree / f"{number}.mp4"
                 write_film(clip, seconds=0.5, size=(64, 64), fps=25, picture=numbered((200, 40, 40), (64, 64)),
                            sound=tone(440, 0.5)[None], layout="mono")
-            dialogue, turn = divmod(number, TURNS)
-            os.link(clip, clips / f"dia{dialogue}_utt{turn}.mp4")
-            table.writerow([number + 1, f"Line {number}.", "Ida", "neutral", "neutral", dialogue, turn, 1, 1,
-                            "00:00:01,000", "00:00:01,500"])
-    return tree
+            yield clip
+    return link_tree(tree, clips(), "00:00:01,500")
 
 
 if __name__ == "__main__":

@@ -201,23 +201,29 @@ PARTS = {"floor": decode_floor, "script": usual_script, "null": decode_with_ffmp
 # ----------------------------------------------------------------------------------------------- clips
 
 def make_tree(cache, count):
-    """Return a MELD tree of `count` clips in the train split, made unless it is there."""
-    films, tree = cache / "films", cache / f"tree{count}"
+    """Return a MELD tree of `count` clips in the train split."""
+    films = cache / "films"
     films.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(min(DIFFERENT, os.cpu_count() or 1)) as pool:
         made = list(pool.map(make_film, [films / f"{number}.mp4" for number in range(DIFFERENT)]))
+    return link_tree(cache / f"tree{count}", (made[number % DIFFERENT] for number in range(count)),
+                     f"00:00:0{1 + SECONDS},000")
+
+
+def link_tree(tree, clips, end):
+    """Write a MELD tree anew whose train split has these clips, as links; each is said to last from 1 s to `end`."""
     shutil.rmtree(tree, ignore_errors=True)
-    clips = tree / "train_splits"
-    clips.mkdir(parents=True)
+    folder = tree / "train_splits"
+    folder.mkdir(parents=True)
     with (tree / "train_sent_emo.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["Sr No.", "Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID",
                         "Utterance_ID", "Season", "Episode", "StartTime", "EndTime"])
-        for number in range(count):
+        for number, clip in enumerate(clips):
             dialogue, turn = divmod(number, TURNS)
-            os.link(made[number % DIFFERENT], clips / f"dia{dialogue}_utt{turn}.mp4")
+            os.link(clip, folder / f"dia{dialogue}_utt{turn}.mp4")
             table.writerow([number + 1, f"Line {number}.", "Ida", "neutral", "neutral", dialogue, turn, 1, 1,
-                            "00:00:01,000", f"00:00:0{1 + SECONDS},000"])
+                            "00:00:01,000", end])
     return tree
 
 
