@@ -146,8 +146,28 @@ def test_large_tasks_and_results():
         number: 2_000_000 + number for number in range(6)}
 
 
-def test_modules_are_loaded_beforehand():
-    assert sorted(run(square, range(4), jobs=2, preload=("emoprep.segment",))) == [(n, n * n) for n in range(4)]
+PRELOADED = """
+import sys, test_engine
+import emoprep.engine as engine
+if __name__ == "__main__":
+    preload = tuple(sys.argv[2:])
+    if sys.argv[1] == "ahead":
+        engine.prepare(preload)
+    print([there for _, there in engine.run(test_engine.is_loaded, ["colorsys"] * 2, jobs=2, preload=preload)])
+"""
+
+
+def is_loaded(module):
+    return module in sys.modules
+
+
+@pytest.mark.parametrize("when", ["ahead", "then"])
+@pytest.mark.parametrize("preload, loaded", [(("colorsys",), True), (("fractions",), False)])
+def test_modules_are_loaded_beforehand(when, preload, loaded):
+    """In a process of its own: the server of workers is started once."""
+    done = subprocess.run([sys.executable, "-c", PRELOADED, when, *preload], capture_output=True, text=True, check=True,
+                          env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)})
+    assert done.stdout.strip() == str([loaded] * 2)
 
 
 def test_workers_calculate_with_one_thread():

@@ -64,7 +64,7 @@ def segment(
 
     cluster = _cluster(engine, scheduler, jobs)
     jobs = shared.jobs_or_cores(jobs)
-    if jobs > 1 and not dry_run and not cluster:
+    if jobs > 1 and not (dry_run or cluster or (out / "manifest.json").exists()):
         prepare(("emoprep.segment.loaded",))  # on another core, while the annotation is read
 
     from emoprep.media.decode import make_recipe

@@ -57,7 +57,7 @@ class Faces:
     strip: bytes | None = None
     boxes: list[list[float]] = field(default_factory=list)
     rule: str | None = None
-    rows: np.ndarray = field(default_factory=lambda: face_rows([], None))
+    rows: np.ndarray = field(default_factory=lambda: face_rows([]))
 
     @property
     def mask(self) -> list[int]:
@@ -227,7 +227,7 @@ class Follower:
         chosen, rule = choose([face for face, _ in self.likely], alone=alone, samples=samples,
                               sample_rate=sample_rate, fps=self.fps)
         speaker, strip = (Candidate(), None) if chosen is None else self.likely[chosen]
-        rows, boxes = face_rows(self.rows, None), [[] for _ in range(self.frames)]
+        rows, boxes = face_rows(self.rows), [[] for _ in range(self.frames)]
         cut_out = set(zip(speaker.frames, speaker.tracks, strict=True))
         for row in rows:
             row["speaker"] = (row["frame"], row["track"]) in cut_out

@@ -31,12 +31,14 @@ ROW = np.dtype([("sample", "<i4"), ("frame", "<i4"), ("track", "<i4"), ("speaker
 in this frame or is between two that it was found in, and where (`PLACES`, px of the picture as displayed)."""
 
 
-def face_rows(faces: Sequence[tuple[int, int, np.ndarray, bool]], speaker: int | None) -> np.ndarray:
-    """Return the rows of an utterance's faces (frame, track, face float32 [15], found); their sample is not set."""
+def face_rows(faces: Sequence[tuple[int, int, np.ndarray, bool]]) -> np.ndarray:
+    """Return the rows of an utterance's faces (frame, track, face float32 [15], found), none of them the speaker's yet.
+
+    Their sample is not set either.
+    """
     rows = np.zeros(len(faces), ROW)
     for name, values in zip(("frame", "track", "face", "found"), zip(*faces, strict=True), strict=False):
         rows[name] = values
-    rows["speaker"] = rows["track"] == speaker if speaker is not None else False
     return rows
 
 
@@ -69,12 +71,8 @@ def join_faces(out: Path, notes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
                 rows = np.load(out / _piece(note["shard"]["name"]), allow_pickle=False)
                 writer.write_table(_table(rows, [row["key"] for row in note["rows"]]))
     with (out / FACES).open("rb") as file:
-        return {"name": FACES, "size": file.seek(0, 2), "sha256": _sha256(file)}
-
-
-def _sha256(file) -> str:
-    file.seek(0)
-    return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return {"name": FACES, "size": file.tell(), "sha256": digest}
 
 
 def _table(rows: np.ndarray, keys: Sequence[str]) -> pyarrow.Table:
