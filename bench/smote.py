@@ -112,12 +112,16 @@ def prepare_emoprep(x, y, compat=False):
 
 
 def prepare_stream(x, y):
-    from emoprep.methods.interpolate import made_chunks
+    from emoprep.methods.interpolate import made_features
+    from emoprep.store.tables import GROUP_ROWS
     from emoprep.strategies import smote
     problem = make_problem(x, y, compat=False)
 
     def run():
-        for _, made in made_chunks(problem.features, smote.decide(problem)):
+        decision = smote.decide(problem)
+        for start in range(0, len(decision.base), GROUP_ROWS):  # as `balance` writes them
+            some = slice(start, start + GROUP_ROWS)
+            made = made_features(problem.features, decision.base[some], decision.neighbor[some], decision.lam[some])
             made["features"].values.sum()
         return b""
 

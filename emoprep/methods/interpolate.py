@@ -13,32 +13,18 @@ An item without a neighbour (op "repeat") is a copy of its base.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
-from emoprep.contracts import Decision, Modality
+from emoprep.contracts import Modality
 from emoprep.errors import EmoprepError, UsageError
 
-__all__ = ["blend", "made_chunks", "made_features", "made_vectors", "resample", "unit_modalities"]
+__all__ = ["blend", "made_features", "made_vectors", "resample", "unit_modalities"]
 
 # So few values that the rows at work stay in a core's cache: three times as fast as whole tables.
 _CHUNK_VALUES = 65_536
 _UNIT_TOLERANCE = 1e-3
-
-
-def made_chunks(features: Mapping[str, Modality], decision: Decision, *, rows: int = 500,
-                seconds: np.ndarray | None = None,
-                renorm: str = "off") -> Iterator[tuple[slice, dict[str, Modality]]]:
-    """Yield the made items of a decision in order, at most `rows` at a time, with the slice they stand for.
-
-    `seconds` float64 [N] is needed for sequences on a `rate:` clock. `renorm` as in `unit_modalities`.
-    """
-    unit = unit_modalities(features, renorm)
-    for start in range(0, len(decision.base), rows):
-        some = slice(start, min(start + rows, len(decision.base)))
-        yield some, made_features(features, decision.base[some], decision.neighbor[some], decision.lam[some],
-                                  seconds=seconds, unit=unit)
 
 
 def made_features(features: Mapping[str, Modality], base: np.ndarray, neighbor: np.ndarray, lam: np.ndarray,

@@ -9,7 +9,7 @@ from imblearn.over_sampling import SMOTE
 from emoprep.contracts import Decision, Modality
 from emoprep.errors import EmoprepError, UsageError
 from emoprep.methods import interpolate
-from emoprep.methods.interpolate import blend, made_chunks, made_features, made_vectors, resample, unit_modalities
+from emoprep.methods.interpolate import blend, made_features, made_vectors, resample, unit_modalities
 
 
 def vectors(values, present=None):
@@ -100,14 +100,13 @@ def test_pieces_make_the_same_as_the_whole(made, rows, chunk):
     expected = made_features(features, decision.base, decision.neighbor, decision.lam)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(interpolate, "_CHUNK_VALUES", chunk)
-        pieces = list(made_chunks(features, decision, rows=rows))
-    assert [piece.stop - piece.start for piece, _ in pieces] == [
-        min(rows, made - start) for start in range(0, made, rows)]
+        pieces = [made_features(features, *(column[start:start + rows] for column in (
+            decision.base, decision.neighbor, decision.lam))) for start in range(0, made, rows)]
     for name in features:
-        values = [row for _, piece in pieces for row in piece[name].values]
+        values = [row for piece in pieces for row in piece[name].values]
         assert all(map(np.array_equal, values, expected[name].values))
         assert len(values) == made
-        present = np.concatenate([piece[name].present for _, piece in pieces])
+        present = np.concatenate([piece[name].present for piece in pieces])
         assert np.array_equal(present, expected[name].present)
 
 
@@ -126,8 +125,8 @@ def test_unit_vectors_stay_unit_vectors_on_request():
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
     features = {"text": vectors(unit), "audio": vectors(unit * 2)}
     decision = random_decision(6, 40)
-    (_, made), = made_chunks(features, decision, renorm="auto")
-    (_, plain), = made_chunks(features, decision, renorm="off")
+    made, plain = (made_features(features, decision.base, decision.neighbor, decision.lam,
+                                 unit=unit_modalities(features, renorm)) for renorm in ("auto", "off"))
     lengths = np.linalg.norm(plain["text"].values, axis=1)
     assert lengths.min() < 0.99
     np.testing.assert_allclose(np.linalg.norm(made["text"].values, axis=1), 1, atol=1e-6)
