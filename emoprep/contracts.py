@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from emoprep.utterance import Sample, Skip, Utterance
 
 __all__ = ["Assign", "Corpus", "CorpusModule", "Decision", "ExtractorModule", "Fitted", "Modality", "Option", "Problem",
-           "Processed", "ProcessedModule", "StrategyModule", "check_pool", "find", "find_extractor", "modules"]
+           "Processed", "ProcessedModule", "Setting", "StrategyModule", "check_pool", "find", "find_extractor",
+           "find_strategy", "modules", "settle"]
 
 
 # --------------------------------------------------------------------------------------------- corpora
@@ -151,12 +152,28 @@ class Modality:
 
 
 @dataclass(frozen=True)
+class Setting:
+    """An option of `emoprep balance` that a strategy reads. Strategies may share one, of the same default and metavar.
+
+    Its type is that of the default: True or False a flag, a number, a text (None: a text that may be left out), a
+    tuple of texts for an option that may be given several times.
+    """
+
+    default: bool | int | float | str | tuple[str, ...] | None
+    help: str
+    metavar: str = ""
+
+
+@dataclass(frozen=True)
 class Problem:
     """What a strategy sees: the train split only, and targets that are already decided.
 
-    `y` is int16 [N], the class of each row, −100 outside the scheme; of a multi-label scheme int8 [N, K] with 1
-    for each label of a row, −100 throughout outside the scheme. `targets` has the requested final count
-    of every class. `features` is None unless the strategy NEEDS "features"; `seconds` float64 [N] then.
+    `y` is int16 [N], the class of each row, −100 outside the scheme or masked; of a multi-label scheme int8 [N, K] with
+    1 for each label of a row, −100 throughout outside the scheme. `targets` has the requested final count of every
+    class (none where the strategy takes no target). `options` are those the user gave; `settle` adds the defaults.
+    `features` is None unless the strategy NEEDS "features"; `seconds` is float64 [N]. `speakers` and `sessions`
+    [N] are None where nobody knows them. Of a sequence of strategies (`--then`), `made` counts the items of each
+    class that earlier ones made, and `copied` int64 [N] how many they made of each row.
     """
 
     keys: tuple[str, ...]
@@ -168,16 +185,26 @@ class Problem:
     options: dict[str, Any] = field(default_factory=dict)
     features: dict[str, Modality] | None = None
     seconds: np.ndarray | None = None
+    speakers: tuple[str | None, ...] | None = None
+    sessions: tuple[str | None, ...] | None = None
+    made: dict[str, int] = field(default_factory=dict)
+    copied: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class Decision:
     """What a strategy decides: which rows stay, and which items are made of which parents.
 
-    `kept` [N] holds "keep", "drop" or "mask" for each row. Each made item i is `op` ("repeat",
-    "interpolate") of row `base[i]`, with row `neighbor[i]` (−1: none) and weight `lam[i]` (NaN: none).
-    Made items come class by class; where they end up in the store is not the strategy's business. `notes` are
-    told to the user.
+    `kept` [N] holds "keep", "drop" or "mask" for each row. Each made item i is `op` ("repeat", "augment",
+    "interpolate", "generate") of row `base[i]`, with row `neighbor[i]` (−1: none) and weight `lam[i]` (NaN: none).
+    Made items come class by class; where they end up in the store is not the strategy's business, unless it makes
+    whole dialogues: items with the same number in `dialogue` [n] are one made dialogue, in this order (−1: the item
+    stands alone; None: all do). `loss_mask` float [n] is 1 where not given.
+
+    `parameters` [n] are JSON values that say how an item is made, beyond its parents. `altered` are train rows that
+    change in their place, with their parameters. `noise` gives for some of the made items (their numbers [m]) the
+    float32 [m, d] to be added to each modality. `label_rows` int64 [n, K] (multi-label) names for each label of a
+    made item the train row whose annotation it takes; the base's unless given. `notes` are told to the user.
     """
 
     kept: np.ndarray
@@ -186,15 +213,42 @@ class Decision:
     neighbor: np.ndarray
     lam: np.ndarray
     notes: tuple[str, ...] = ()
+    dialogue: np.ndarray | None = None
+    loss_mask: np.ndarray | None = None
+    parameters: Sequence[Mapping[str, Any]] | None = None
+    altered: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    noise: Callable[[np.ndarray], Mapping[str, np.ndarray]] | None = None
+    label_rows: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, problem: Problem, op: Any = "repeat", base: Any = (), neighbor: Any = None, lam: Any = None,
+           **more: Any) -> Decision:
+        """Return a decision that keeps every row and makes `op` (one, or [n]) of `base` [n].
+
+        >>> import numpy as np
+        >>> rows = Problem(("a", "b"), ("d", "d"), np.array([0, 1]), ("joy", "fear"), {})
+        >>> Decision.of(rows, "repeat", [1, 1]).neighbor.tolist()
+        [-1, -1]
+        """
+        import numpy as np
+
+        base = np.asarray(base, dtype=np.int64)
+        return cls(**{
+            "kept": np.full(len(problem.keys), "keep"), "op": np.full(len(base), op) if isinstance(op, str) else op,
+            "base": base, "neighbor": np.full(len(base), -1) if neighbor is None else neighbor,
+            "lam": np.full(len(base), np.nan) if lam is None else lam, **more})
 
 
 class StrategyModule(Protocol):
     """One strategy: labels (+ features) → a Decision, a pure function of the problem.
 
-    NEEDS is "labels" or "features". DIRECTION is "over", "under" or "none": how `--target` is read, "none"
-    takes no target. TASKS are those it knows ("single-label", "multi-label"). MAKES is "nothing", "copies" (of
-    media or vectors) or "vectors". OPTIONS are the names of the options of `emoprep balance` that it reads, with
-    their defaults.
+    NEEDS is "labels" or "features". DIRECTION is "over" or "under": how `--target` is read; "own" where the strategy
+    sets the counts by rules of its own and takes no target; "none" where the counts stay. TASKS are those it knows
+    ("single-label", "multi-label"). MAKES is "nothing", "copies" (of media or vectors), "media" or "vectors". OPTIONS
+    are the options of `emoprep balance` that it reads.
+
+    A NAME ending in ":" takes an argument (`imblearn:SMOTEN`). A strategy whose attributes follow from that or from
+    its options defines `chosen(argument, given)`, which returns an object with these attributes.
     """
 
     NAME: str
@@ -203,7 +257,7 @@ class StrategyModule(Protocol):
     DIRECTION: str
     TASKS: tuple[str, ...]
     MAKES: str
-    OPTIONS: dict[str, Any]
+    OPTIONS: dict[str, Setting]
 
     def decide(self, problem: Problem) -> Decision: ...
 
@@ -274,6 +328,28 @@ def find(folder: str, name: str, option: str) -> ModuleType:
     if name not in known:
         raise UsageError("not known", where=option, expected=" or ".join(sorted(known)), got=name)
     return known[name]
+
+
+def find_strategy(text: str, given: Mapping[str, Any] = {}) -> StrategyModule:
+    """Return the strategy that `--strategy` names, as its argument and the options given make it.
+
+    >>> find_strategy("smote").NAME
+    'smote'
+    """
+    name, colon, argument = text.partition(":")
+    module = find("strategies", name + colon, "--strategy")
+    if colon and not argument:
+        raise UsageError("this strategy takes an argument", where="--strategy", expected=f"{name}:NAME", got=text)
+    return module.chosen(argument, given) if hasattr(module, "chosen") else module
+
+
+def settle(options: Mapping[str, Setting], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the value of each option: what was given, else its default.
+
+    >>> settle({"k_neighbors": Setting(5, "neighbours", "K"), "even": Setting(False, "each alike")}, {"even": True})
+    {'k_neighbors': 5, 'even': True}
+    """
+    return {name: given.get(name, setting.default) for name, setting in options.items()}
 
 
 def find_extractor(modality: str, text: str) -> tuple[ModuleType, str | None]:

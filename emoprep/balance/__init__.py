@@ -16,7 +16,7 @@ from typing import Any
 from emoprep.balance.apply import apply
 from emoprep.balance.plan import BalancePlan, plan_balance
 from emoprep.balance.problem import open_input
-from emoprep.contracts import find
+from emoprep.contracts import find_strategy
 from emoprep.features import features, plan_features
 from emoprep.store.folder import STATE, check_out, refuse_same
 
@@ -49,7 +49,7 @@ def balance(source: Path, out: Path, *, jobs: int = 1, overwrite: bool = False, 
     """
     refuse_same(source, out)
     opened = open_input(source, corpus=corpus, options=options, protocol=protocol, all_is_train=all_is_train)
-    lacks_features = find("strategies", settings["strategy"], "--strategy").NEEDS == "features" \
+    lacks_features = find_strategy(settings["strategy"], settings.get("given") or {}).NEEDS == "features" \
         and opened.kind == "shards"
     extraction = plan_features(source, seed=settings.get("seed", 0), protocol=protocol,
                                all_is_train=all_is_train) if lacks_features else None

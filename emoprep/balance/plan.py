@@ -11,7 +11,7 @@ import numpy as np
 
 from emoprep.balance.items import Items, place_items, plan_table
 from emoprep.balance.problem import Input, open_input
-from emoprep.contracts import Decision, Modality, Problem, find
+from emoprep.contracts import Decision, Modality, Problem, find_strategy, settle
 from emoprep.errors import UsageError
 from emoprep.labels import MULTI, OUTSIDE, LabelScheme, choose_scheme
 from emoprep.methods.class_weights import ClassWeights, class_weights, parse_scheme
@@ -100,7 +100,7 @@ def plan_balance(source: Path | Input, *, strategy: str, labels: str | None = No
     if split != "train":
         raise UsageError("only train is ever balanced", where=f"--split {split}", expected="train",
                          remedy="dev and test must stay as the world is, or the results on them mean nothing")
-    module = find("strategies", strategy, "--strategy")
+    module = find_strategy(strategy, given or {})
     given = _own_options(module, given or {}, target, nonfinite)
     nonfinite = check_policy(nonfinite or "impute-median")
     parse_scheme(scheme)
@@ -113,7 +113,7 @@ def plan_balance(source: Path | Input, *, strategy: str, labels: str | None = No
     train = _read_train(opened, module, label_scheme, check_scheme=labels is not None, nonfinite=nonfinite)
     before = _counts(train.y, train.mask, label_scheme.labels)
     targets = dict(before)
-    if module.DIRECTION != "none":
+    if module.DIRECTION in ("over", "under"):
         counts = {name: int(count) for name, count in before.items()}
         targets = decide_targets("auto" if target is None else target, counts, module.DIRECTION)
     # A masked row is context: it does not count, and is nobody's parent.
@@ -135,9 +135,9 @@ def plan_balance(source: Path | Input, *, strategy: str, labels: str | None = No
         notes = (*decision.notes, *_lacking(train.features or {}, decision))
     facts = {"command": "balance", "inputs": dict(opened.inputs), "settings": {
         "strategy": strategy, "labels": label_scheme.name, "label_scheme": label_scheme.to_json(),
-        "target": None if module.DIRECTION == "none" else "auto" if target is None else target, "scheme": scheme,
-        "normalize": normalize, "max_ratio": max_ratio, "placement": placement, "outside": outside,
-        "nonfinite": nonfinite, "seed": seed, "protocol": opened.protocol, **{**module.OPTIONS, **given},
+        "target": ("auto" if target is None else target) if module.DIRECTION in ("over", "under") else None,
+        "scheme": scheme, "normalize": normalize, "max_ratio": max_ratio, "placement": placement, "outside": outside,
+        "nonfinite": nonfinite, "seed": seed, "protocol": opened.protocol, **settle(module.OPTIONS, given),
         **({"features": dict(extracted)} if extracted else {})}}
     return BalancePlan(
         opened, strategy, module.MAKES, label_scheme, facts, _whole(before), _whole(targets), _whole(after),
@@ -189,11 +189,13 @@ def _lacking(features: Mapping[str, Modality], decision: Decision) -> list[str]:
 def _own_options(module, given: Mapping[str, Any], target: str | None, nonfinite: str | None) -> dict[str, Any]:
     given = {name: value for name, value in given.items() if value is not None}
     foreign = sorted(set(given) - set(module.OPTIONS))
-    changes_train = module.DIRECTION != "none"
-    if not changes_train:
-        foreign += [name for name, value in (("target", target), ("nonfinite", nonfinite)) if value is not None]
+    has_target, changes_train = module.DIRECTION in ("over", "under"), module.DIRECTION != "none"
+    if target is not None and not has_target:
+        foreign.append("target")
+    if nonfinite is not None and not changes_train:
+        foreign.append("nonfinite")
     if foreign:
-        known = [*module.OPTIONS, *(["target", "nonfinite"] if changes_train else [])]
+        known = [*module.OPTIONS, *(["target"] if has_target else []), *(["nonfinite"] if changes_train else [])]
         raise UsageError(f"{module.NAME} does not read this option", where=_flag(foreign[0]),
                          expected=", ".join(map(_flag, known)) or "none of its own",
                          remedy="leave it out, or choose another --strategy")

@@ -131,9 +131,11 @@ def class_gaps(problem: Problem, direction: str) -> Iterator[tuple[str, np.ndarr
     [('y', array([1]), 3)]
     """
     rows = {label: (problem.y == number).nonzero()[0] for number, label in enumerate(problem.labels)}
-    check_targets(problem.targets, {label: len(found) for label, found in rows.items()}, direction)
+    # What earlier strategies of a sequence made counts, and is nobody's parent.
+    there = {label: len(found) + problem.made.get(label, 0) for label, found in rows.items()}
+    check_targets(problem.targets, there, direction)
     for label in problem.labels:
-        gap = abs(problem.targets.get(label, len(rows[label])) - len(rows[label]))
+        gap = abs(problem.targets.get(label, there[label]) - there[label])
         if gap:
             yield label, rows[label], gap
 

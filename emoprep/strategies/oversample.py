@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from emoprep.contracts import Decision, Problem
+from emoprep.contracts import Decision, Problem, Setting, settle
 from emoprep.methods.targets import class_gaps
 from emoprep.utterance import child_seed
 
@@ -19,7 +19,7 @@ NEEDS = "labels"
 DIRECTION = "over"
 TASKS = ("single-label",)
 MAKES = "copies"
-OPTIONS = {"even": False}
+OPTIONS = {"even": Setting(False, "use each original equally often")}
 
 
 def decide(problem: Problem) -> Decision:
@@ -32,14 +32,12 @@ def decide(problem: Problem) -> Decision:
     >>> decision.op.tolist(), decision.base.tolist()
     (['repeat', 'repeat'], [0, 0])
     """
-    even = {**OPTIONS, **problem.options}["even"]
+    even = settle(OPTIONS, problem.options)["even"]
     drawn = [np.empty(0, dtype=np.int64)]
     for label, rows, missing in class_gaps(problem, "over"):
         rng = np.random.default_rng(child_seed(problem.seed, NAME, label, 0))
         drawn.append(_evenly(rng, rows, missing) if even else rng.choice(rows, missing))
-    base = np.concatenate(drawn)
-    return Decision(kept=np.full(len(problem.keys), "keep"), op=np.full(len(base), "repeat"), base=base,
-                    neighbor=np.full(len(base), -1), lam=np.full(len(base), np.nan))
+    return Decision.of(problem, "repeat", np.concatenate(drawn))
 
 
 def _evenly(rng: np.random.Generator, rows: np.ndarray, missing: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from emoprep.contracts import Decision, Problem
+from emoprep.contracts import Decision, Problem, Setting, settle
 from emoprep.errors import UsageError
 from emoprep.methods.neighbors import NeighborSpace, class_neighbors, neighbor_space, require_finite
 from emoprep.methods.targets import class_gaps
@@ -26,7 +26,9 @@ DIRECTION = "over"
 TASKS = ("single-label",)
 MAKES = "vectors"
 # `renorm` is carried out where the vectors are made: see `emoprep.methods.interpolate`.
-OPTIONS = {"k_neighbors": 5, "imblearn_compat": False, "renorm": "off"}
+OPTIONS = {"k_neighbors": Setting(5, "neighbours to choose from", "K"),
+           "imblearn_compat": Setting(False, "draw bit for bit what imbalanced-learn draws"),
+           "renorm": Setting("off", "bring unit vectors back to length 1", "off|auto")}
 
 
 def decide(problem: Problem) -> Decision:
@@ -44,7 +46,7 @@ def decide(problem: Problem) -> Decision:
     >>> decision.op.tolist(), decision.notes
     (['interpolate', 'repeat'], ('fear: 1 of 1 new items repeat an utterance that has no neighbour',))
     """
-    options = {**OPTIONS, **problem.options}
+    options = settle(OPTIONS, problem.options)
     k = options["k_neighbors"]
     if not isinstance(k, int) or k < 1:
         raise UsageError("this number of neighbours is not possible", where="--k-neighbors",
@@ -62,8 +64,8 @@ def decide(problem: Problem) -> Decision:
                  for note in _alone(label, neighbor)]
     empty = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0))
     base, neighbor, lam = (np.concatenate(parts) for parts in zip(empty, *drawn, strict=True))
-    return Decision(kept=np.full(len(problem.keys), "keep"), base=base, neighbor=neighbor, lam=lam,
-                    op=np.where(neighbor < 0, "repeat", "interpolate"), notes=tuple(notes))
+    return Decision.of(problem, np.where(neighbor < 0, "repeat", "interpolate"), base, neighbor, lam,
+                       notes=tuple(notes))
 
 
 def _drawn(seed: int, label: str, space: NeighborSpace, rows: np.ndarray, missing: int,

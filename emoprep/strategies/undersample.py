@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from emoprep.contracts import Decision, Problem
+from emoprep.contracts import Decision, Problem, Setting, settle
 from emoprep.errors import UsageError
 from emoprep.methods.targets import class_gaps
 from emoprep.utterance import child_seed
@@ -19,7 +19,7 @@ NEEDS = "labels"
 DIRECTION = "under"
 TASKS = ("single-label",)
 MAKES = "nothing"
-OPTIONS = {"drop": "mask"}
+OPTIONS = {"drop": Setting("mask", "by loss mask (the utterance stays as context), or deleting", "mask|delete")}
 
 _KEPT = {"mask": "mask", "delete": "drop"}
 
@@ -33,13 +33,12 @@ def decide(problem: Problem) -> Decision:
     >>> sorted(decide(problem).kept.tolist())
     ['keep', 'mask']
     """
-    drop = {**OPTIONS, **problem.options}["drop"]
+    drop = settle(OPTIONS, problem.options)["drop"]
     if drop not in _KEPT:
         raise UsageError("this way to drop is not known", where="--drop", expected="mask or delete", got=drop,
                          remedy="mask keeps the utterance as context, delete removes it")
     kept = np.full(len(problem.keys), "keep")
     for label, rows, surplus in class_gaps(problem, "under"):
         rng = np.random.default_rng(child_seed(problem.seed, NAME, label, 0))
-        kept[rng.choice(rows, surplus, replace=False)] = _KEPT[drop]
-    none = np.empty(0, dtype=np.int64)
-    return Decision(kept=kept, op=np.empty(0, dtype="<U6"), base=none, neighbor=none, lam=np.empty(0))
+        kept[rng.choice(rows, min(surplus, len(rows)), replace=False)] = _KEPT[drop]
+    return Decision.of(problem, kept=kept)

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from emoprep.contracts import Modality, Problem, modules
+from emoprep.contracts import Modality, Problem, Setting, modules
 from emoprep.errors import UsageError
 from emoprep.methods.targets import decide_targets
 
@@ -44,10 +44,10 @@ def test_module_has_what_the_contract_asks_for(name):
     assert name == module.NAME
     assert module.HELP and module.HELP[0].islower() and not module.HELP.endswith(".")
     assert module.NEEDS in ("labels", "features")
-    assert module.DIRECTION in ("over", "under", "none")
+    assert module.DIRECTION in ("over", "under", "own", "none")
     assert module.TASKS and set(module.TASKS) <= {"single-label", "multi-label"}
-    assert module.MAKES in ("nothing", "copies", "vectors")
-    assert isinstance(module.OPTIONS, dict)
+    assert module.MAKES in ("nothing", "copies", "media", "vectors")
+    assert all(isinstance(setting, Setting) and setting.help for setting in module.OPTIONS.values())
 
 
 @pytest.mark.parametrize("target", ["auto", "0.5", "alpha=0.5"])
