@@ -58,13 +58,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def cli_page() -> str:
     """Return docs/cli.md: the program's own options, then each command with everything it takes."""
-    import typer
+    from emoprep.cli import program
 
-    from emoprep.cli import app
-
-    program = typer.main.get_command(app)
-    sections = [HEAD, _section("emoprep", program, "COMMAND …")]
-    sections += [_section(f"emoprep {name}", command) for name, command in program.commands.items()]
+    whole = program()
+    sections = [HEAD, _section("emoprep", whole, "COMMAND …")]
+    sections += [_section(f"emoprep {name}", command) for name, command in whole.commands.items()]
     return "\n".join(sections)
 
 

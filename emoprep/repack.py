@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,11 +25,14 @@ __all__ = ["CopyTask", "copy_shard", "copy_shards", "pack_rows", "place_samples"
 
 @dataclass(frozen=True)
 class CopyTask:
-    """A shard to write: each sample's new index row, and the shard and key that its members come from."""
+    """A shard to write: each sample's new index row, the shard and key that its members come from, and how it changes.
+
+    The last is None for a sample that is copied as it is, else the parameters of `augment.sample.augmented`.
+    """
 
     name: str
     out: str
-    items: tuple[tuple[dict[str, Any], str, str], ...]
+    items: tuple[tuple[dict[str, Any], str, str, Mapping[str, Any] | None], ...]
 
     def __str__(self):
         return self.name
@@ -54,15 +57,17 @@ def place_samples(dialogues: Sequence[str], with_sample: Sequence[bool], prefix:
 
 
 def pack_rows(rows: pyarrow.Table, origins: Sequence[tuple[str | None, str]], prefix: str, aim: int, source: Path,
-              out: Path) -> tuple[pyarrow.Table, list[CopyTask]]:
+              out: Path, recipes: Sequence[Mapping[str, Any] | None] | None = None
+              ) -> tuple[pyarrow.Table, list[CopyTask]]:
     """Return index rows with their new shards in OUT, and a task for each of these.
 
-    `origins` are shard (below `source`; None: it has no sample, and gets none) and key of each row's sample.
+    `origins` are shard (below `source`; None: it has no sample, and gets none) and key of each row's sample. `recipes`
+    say how each is augmented, None for one that is not.
     """
     rows = with_column(rows, "shard", place_samples(rows.column("dialogue").to_pylist(),
                                                     [shard is not None for shard, _ in origins], prefix, aim))
-    placed = [(row, str(source / shard), key) for row, (shard, key) in zip(rows.to_pylist(), origins, strict=True)
-              if shard is not None]
+    placed = [(row, str(source / shard), key, recipe) for row, (shard, key), recipe in
+              zip(rows.to_pylist(), origins, recipes or [None] * len(origins), strict=True) if shard is not None]
     return rows, [CopyTask(name, str(out), tuple(items))
                   for name, items in itertools.groupby(placed, lambda item: item[0]["shard"])]
 
@@ -75,9 +80,15 @@ def copy_shard(task: CopyTask) -> dict[str, Any]:
     if not _reader:
         _reader.append(SampleReader())
 
+    # Only a task that augments needs the libraries that do.
+    if any(recipe is not None for *_, recipe in task.items):
+        from emoprep.augment.sample import augmented
+
     def samples():
-        for row, shard, key in task.items:
+        for row, shard, key, recipe in task.items:
             members = _reader[0].read(Path(shard), key)
+            if recipe is not None:
+                members = augmented(members, recipe)
             made = {name: value for name, value in json.loads(members["json"]).items() if name not in row}
             members["json"] = json.dumps({**row, **made}, ensure_ascii=False, separators=(",", ":")).encode()
             yield row["key"], members

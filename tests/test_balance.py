@@ -317,10 +317,10 @@ def test_oversampled_shards_are_of_a_size(demo_road, tmp_path):
     ({"strategy": "smote", "given": {"even": True}}, "--even: smote does not read this option"),
     ({"strategy": "smote", "given": {"imblearn_compat": True}}, "more than 5 members for 5 neighbours, got fear has 2"),
     ({"strategy": "weights", "scheme": "foo"}, "balanced, inverse, inv-sqrt"),
-    ({"strategy": "smote", "placement": "append"}, "--placement: not known: expected orphan"),
+    ({"strategy": "smote", "placement": "beside"}, "--placement: not known: expected orphan or replace-in-copy or append"),
     ({"strategy": "smote", "target": "fear=99999999999999999999"}, "this is more than can be made"),
     ({"strategy": "smote", "target": ""}, "--target"),
-    ({"strategy": "nope"}, "--strategy: not known: expected oversample or smote"),
+    ({"strategy": "nope"}, "--strategy: not known: expected .*oversample or .*smote"),
 ])
 def test_refusals_say_what_is_expected(demo_road, tmp_path, settings, message):
     with pytest.raises(UsageError, match=message):
@@ -335,9 +335,17 @@ def test_balanced_stores_are_not_balanced_again(demo_road, tmp_path):
     assert stats(tmp_path / "weights").splits["train"]["imbalance_ratio"] == 1
 
 
-def test_annotation_has_no_media_to_copy(demo_road, tmp_path):
-    with pytest.raises(UsageError, match="IN has no media to make them of"):
-        balance(demo_road / "MELD.Raw", tmp_path / "out", strategy="oversample")
+def test_annotation_alone_is_repeated_in_the_index(demo_road, tmp_path):
+    """What needs no media works on csv files: the index has the repeats, and there is no shard."""
+    balance(demo_road / "MELD.Raw", tmp_path / "raw", strategy="oversample")
+    balance(demo_road / "features", tmp_path / "made", strategy="oversample")
+    raw, made = (pq.read_table(tmp_path / name / "utterances.parquet", columns=["key", "base", "op", "loss_mask"])
+                 for name in ("raw", "made"))
+    assert raw == made and set(raw["op"].to_pylist()) == {"keep", "repeat"}
+    assert not list((tmp_path / "raw").glob("*.tar")) and open_store(tmp_path / "raw").manifest.written == 0
+
+
+def test_annotation_has_no_features_to_draw_on(demo_road, tmp_path):
     with pytest.raises(UsageError, match="smote needs features, and IN has none"):
         balance(demo_road / "MELD.Raw", tmp_path / "out", strategy="smote")
     assert not (tmp_path / "out").exists()

@@ -76,11 +76,9 @@ def test_a_page_that_differs_is_told_with_the_remedy(monkeypatch, tmp_path, caps
 
 
 def test_every_command_and_option_is_on_the_cli_page():
-    import typer
+    from emoprep.cli import program
 
-    from emoprep.cli import app
-
-    for name, command in typer.main.get_command(app).commands.items():
+    for name, command in program().commands.items():
         section = re.search(rf"^## emoprep {name}$(.*?)(?=^## |\Z)", page("docs/cli.md"), re.M | re.S)
         assert section, name
         for parameter in command.params:
@@ -130,9 +128,9 @@ def test_extractors_with_their_pools_and_dimensions():
 
 
 def test_weighting_schemes_normalisations_policies_and_presets():
-    balancing, features = page("docs/balancing.md"), page("docs/features.md")
-    assert all(re.search(rf"^\| `{scheme}[`=]", balancing, re.M) for scheme in SCHEMES)
-    assert all(f"`{name}`" in balancing for name in NORMALIZATIONS)
+    balancing, features, weights = (page(f"docs/{name}.md") for name in ("balancing", "features", "weights"))
+    assert all(re.search(rf"^\| `{scheme}[`=]", weights, re.M) for scheme in SCHEMES)
+    assert all(f"`{name}`" in weights for name in NORMALIZATIONS)
     assert all(f"`preset:{name}`" in balancing for name in PRESETS)
     assert all(f"| `{policy}`" in features for policy in POLICIES)
 
@@ -213,7 +211,7 @@ def test_columns_and_manifest_fields(demo_road):
         files = {path.name for path in (demo_road / store).iterdir()}
         assert all(f"`{name}`" in text for name in files if not name.endswith(".tar")), files
     weights = json.loads((demo_road / "weights" / "class_weights.json").read_bytes())
-    assert all(f"`{name}`" in page("docs/balancing.md") for name in weights)
+    assert all(f"`{name}`" in page("docs/weights.md") for name in weights)
 
 
 def test_members_of_a_sample(demo_road):
@@ -245,7 +243,7 @@ def test_targets_in_the_table_are_what_they_come_to(direction):
 
 
 def test_weights_in_the_table_are_what_they_come_to():
-    rows = list(table_rows(page("docs/balancing.md"), "Class weights", "| `--scheme` |"))
+    rows = list(table_rows(page("docs/weights.md"), "Schemes", "| `--scheme` |"))
     assert len(rows) >= len(SCHEMES)
     for form, _, normalization, values in rows:
         made = class_weights(MELD, re.search(r"`([^`]+)`", form)[1])

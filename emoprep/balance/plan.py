@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from emoprep.balance.items import Items, place_items, plan_table
 from emoprep.balance.problem import Input, open_input
-from emoprep.contracts import Decision, Modality, Problem, find_strategy, settle
-from emoprep.errors import UsageError
-from emoprep.labels import MULTI, OUTSIDE, LabelScheme, choose_scheme
+from emoprep.balance.steps import Step, decide_steps, made_classes, read_steps
+from emoprep.balance.train import Train, class_counts, read_train
+from emoprep.contracts import Decision, Modality
+from emoprep.errors import EmoprepError, UsageError
+from emoprep.labels import MULTI, LabelScheme, choose_scheme
 from emoprep.methods.class_weights import ClassWeights, class_weights, parse_scheme
 from emoprep.methods.label_weights import LabelWeights, label_weights
-from emoprep.methods.nonfinite import check_policy, replace_nonfinite
+from emoprep.methods.nonfinite import check_policy
+from emoprep.methods.placement import PLACEMENTS
 from emoprep.methods.targets import decide_targets
 from emoprep.protocols import protocol_notes
 
@@ -25,32 +26,56 @@ if TYPE_CHECKING:
 
 __all__ = ["BalancePlan", "plan_balance"]
 
-PLACEMENTS = ("orphan",)
 OUTSIDES = ("mask", "drop")
+
+MOST_TIMES = 5
+"""Copied dialogues may make so many times the rows there are without --force."""
 
 
 @dataclass(frozen=True)
 class BalancePlan:
-    """What balancing will do. `decision` is None for a dry run without the features that parents need."""
+    """What balancing will do. `items` is None for a dry run without the features that parents need.
+
+    With `recipe` the plan and the weights are all that is written: train stays as it is.
+    """
 
     source: Input
-    strategy: str
-    makes: str
+    steps: tuple[Step, ...]
     scheme: LabelScheme
     facts: dict[str, Any]
     before: dict[str, float]
-    requested: dict[str, int]
+    requested: dict[str, float]
     after: dict[str, float]
     weights: ClassWeights | LabelWeights
     seed: int
-    renorm: str
-    keys: tuple[str, ...]
-    decision: Decision | None
+    recipe: bool
+    train: Train
     items: Items | None
-    features: dict[str, Modality] | None
-    seconds: np.ndarray | None
     notes: tuple[str, ...]
-    imputed: bool = False
+    announced: tuple[str, ...]
+
+    @property
+    def strategy(self) -> str:
+        """The strategies in their order, as a person reads them."""
+        return ", then ".join(step.module.NAME for step in self.steps)
+
+    @property
+    def makes(self) -> str:
+        """What the steps make, all in all: "nothing", "copies", "media" or "vectors"."""
+        return next((kind for kind in ("media", "vectors", "copies")
+                     if kind in {step.module.MAKES for step in self.steps}), "nothing")
+
+    @property
+    def renorm(self) -> str:
+        return next((str(step.given["renorm"]) for step in self.steps if "renorm" in step.given), "off")
+
+    @property
+    def changes_train(self) -> bool:
+        """Whether train is written anew: else its files can be taken over."""
+        if self.recipe:
+            return False
+        return (bool(len(self.items.decision.base)) or any(op != "keep" for op in self.items.op)
+                or self.train.imputed)
 
     @property
     def shortfall(self) -> dict[str, float]:
@@ -58,9 +83,14 @@ class BalancePlan:
         return {label: self.requested[label] - self.after[label] for label in self.scheme.labels
                 if self.requested[label] != self.after[label]}
 
+    @property
+    def rows(self) -> dict[str, int | None]:
+        """How many train rows there are before and after."""
+        return {"before": len(self.train.keys), "after": None if self.items is None else len(self.items.staying)}
+
     def estimate(self) -> dict[str, float]:
         """Return how many seconds of speech the new train split has, and about how many bytes it will take."""
-        seconds = self.source.train_seconds()
+        seconds = self.train.seconds
         pieces = [piece for piece in (*self.source.manifest.shards, *self.source.manifest.tables)
                   if piece["split"] == "train"]
         a_row = sum(piece["size"] for piece in pieces) / max(1, sum(piece["utterances"] for piece in pieces))
@@ -72,36 +102,39 @@ class BalancePlan:
         return {"seconds": round(float(seconds[staying].sum()), 3), "estimated_bytes": round(a_row * len(staying))}
 
     def to_json(self) -> dict[str, Any]:
-        return {"schema": "emoprep.balance/1", "corpus": self.source.manifest.corpus, "strategy": self.strategy,
-                "label_scheme": self.scheme.name, "labels": list(self.scheme.labels), "before": self.before,
+        return {"schema": "emoprep.balance/1", "corpus": self.source.manifest.corpus,
+                "strategy": self.steps[0].module.NAME, "then": [step.module.NAME for step in self.steps[1:]],
+                "recipe": self.recipe, "rows": self.rows, "label_scheme": self.scheme.name,
+                "labels": list(self.scheme.labels), "before": self.before,
                 "requested": self.requested, "after": self.after, "shortfall": self.shortfall,
                 "weights": dict(self.weights.weights), "notes": list(self.notes)}
 
     def table(self) -> pyarrow.Table:
         """Return the plan as the rows of plan.parquet."""
-        return plan_table(self.items, self.decision, self.keys, stage=self.strategy, seed=self.seed,
-                          renorm=self.renorm)
+        return plan_table(self.items, self.train.keys, self.renorm)
 
 
 def plan_balance(source: Path | Input, *, strategy: str, labels: str | None = None, target: str | None = None,
-                 scheme: str = "balanced", normalize: str | None = None, max_ratio: float | None = None,
-                 placement: str = "orphan", outside: str = "mask", split: str = "train",
-                 nonfinite: str | None = None, seed: int = 0, given: Mapping[str, Any] | None = None,
-                 corpus: str | None = None, options: Mapping[str, str] | None = None,
+                 then: Sequence[str] = (), scheme: str = "balanced", normalize: str | None = None,
+                 max_ratio: float | None = None, placement: str = "orphan", outside: str = "mask",
+                 split: str = "train", nonfinite: str | None = None, seed: int = 0,
+                 given: Mapping[str, Any] | None = None, recipe: bool = False, strict_counts: bool = False,
+                 force: bool = False, corpus: str | None = None, options: Mapping[str, str] | None = None,
                  counts_only: bool = False, extracted: Mapping[str, Any] | None = None,
                  protocol: str | None = None, all_is_train: bool = False) -> BalancePlan:
     """Decide what happens to each train item; nothing is written.
 
-    `given` are options of the strategy itself; one that it does not read is refused. With `counts_only`,
-    features that are not there yet do not matter: no parents are drawn. `extracted` are the settings of
-    features that balance takes by itself; they are part of the fingerprint. `protocol` and `all_is_train` are
-    for an IN without splits, where `source` is a path.
+    `given` are options of the strategies themselves; one that none of them reads is refused. `then` are further
+    strategies (see `read_steps`). With `counts_only`, features that are not there yet do not matter: no parents are
+    drawn. `extracted` are the settings of features that balance takes by itself; they are part of the fingerprint.
+    `protocol` and `all_is_train` are for an IN without splits, where `source` is a path.
     """
     if split != "train":
         raise UsageError("only train is ever balanced", where=f"--split {split}", expected="train",
                          remedy="dev and test must stay as the world is, or the results on them mean nothing")
-    module = find_strategy(strategy, given or {})
-    given = _own_options(module, given or {}, target, nonfinite)
+    steps = read_steps(strategy, target, given or {}, then, force)
+    if nonfinite is not None and all(step.module.DIRECTION == "none" for step in steps):
+        raise UsageError(f"{strategy} does not read this option", where="--nonfinite", remedy="leave it out")
     nonfinite = check_policy(nonfinite or "impute-median")
     parse_scheme(scheme)
     _one_of("--placement", placement, PLACEMENTS)
@@ -109,76 +142,64 @@ def plan_balance(source: Path | Input, *, strategy: str, labels: str | None = No
     opened = source if isinstance(source, Input) else open_input(
         source, corpus=corpus, options=options, protocol=protocol, all_is_train=all_is_train)
     label_scheme = choose_scheme(labels, opened.manifest.schemes, opened.manifest.annotation)
-    _check_task(module, label_scheme, opened.manifest.schemes)
-    train = _read_train(opened, module, label_scheme, check_scheme=labels is not None, nonfinite=nonfinite)
-    before = _counts(train.y, train.mask, label_scheme.labels)
-    targets = dict(before)
-    if module.DIRECTION in ("over", "under"):
-        counts = {name: int(count) for name, count in before.items()}
-        targets = decide_targets("auto" if target is None else target, counts, module.DIRECTION)
-    # A masked row is context: it does not count, and is nobody's parent.
-    inside = train.y.reshape(len(train.y), -1)[:, 0] != OUTSIDE
-    counted = np.where(train.mask > 0, train.y.T, OUTSIDE).T
-    problem = Problem(train.keys, train.dialogues, counted.astype(train.y.dtype), label_scheme.labels, targets,
-                      seed, given, train.features if module.NEEDS == "features" else None, train.seconds)
-    known = module.NEEDS == "labels" or train.features is not None
-    if not known and not counts_only:
+    _check_steps(steps, label_scheme, opened, recipe=recipe or counts_only)
+    train = read_train(opened, steps, label_scheme, check_scheme=labels is not None, nonfinite=nonfinite)
+    before = class_counts(train.y, train.mask, label_scheme.labels)
+    items, requested, after, notes, announced = None, _counts_wanted(steps, before), None, (), ()
+    weighed = float(train.mask[train.inside].sum())
+    if train.features is not None or all(step.module.NEEDS == "labels" for step in steps):
+        decided = decide_steps(steps, train, label_scheme, before, seed)
+        items = place_items(train, decided, outside=outside, placement=placement, seed=seed)
+        y = train.y[items.row]
+        y[items.made >= 0] = made_classes(items.decision, train.y)[items.made[items.made >= 0]]
+        after, weighed = class_counts(y, items.loss_mask, label_scheme.labels), float(
+            items.loss_mask[train.inside[items.row]].sum())
+        requested = decided.targets or after
+        notes = (*decided.decision.notes, *_lacking(train.features or {}, items.decision))
+        announced = _check_size(items, len(train.keys), force)
+    elif not counts_only:
         raise UsageError(f"{strategy} needs features, and IN has none", where=opened.where,
                          remedy="run `emoprep segment` and `emoprep features` first, or --dry-run for the counts")
-    decision, items, after, notes = None, None, {name: float(count) for name, count in targets.items()}, ()
-    weighed = float(train.mask[inside].sum())
-    if known:
-        decision = module.decide(problem)
-        items = place_items(problem, decision, inside, train.mask, outside)
-        after = _counts(train.y[items.row], items.loss_mask, label_scheme.labels)
-        weighed = float(items.loss_mask[inside[items.row]].sum())
-        notes = (*decision.notes, *_lacking(train.features or {}, decision))
     facts = {"command": "balance", "inputs": dict(opened.inputs), "settings": {
-        "strategy": strategy, "labels": label_scheme.name, "label_scheme": label_scheme.to_json(),
-        "target": ("auto" if target is None else target) if module.DIRECTION in ("over", "under") else None,
-        "scheme": scheme, "normalize": normalize, "max_ratio": max_ratio, "placement": placement, "outside": outside,
-        "nonfinite": nonfinite, "seed": seed, "protocol": opened.protocol, **settle(module.OPTIONS, given),
-        **({"features": dict(extracted)} if extracted else {})}}
-    return BalancePlan(
-        opened, strategy, module.MAKES, label_scheme, facts, _whole(before), _whole(targets), _whole(after),
-        _weights(label_scheme, _whole(after), weighed, scheme, normalize=normalize, max_ratio=max_ratio), seed,
-        str(given.get("renorm", "off")), train.keys, decision, items, train.features, train.seconds,
+        **steps[0].to_json(), "then": [step.to_json() for step in steps[1:]], "labels": label_scheme.name,
+        "label_scheme": label_scheme.to_json(), "scheme": scheme, "normalize": normalize, "max_ratio": max_ratio,
+        "placement": placement, "outside": outside, "nonfinite": nonfinite, "recipe": recipe, "seed": seed,
+        "protocol": opened.protocol, **({"features": dict(extracted)} if extracted else {})}}
+    after = requested if after is None else after
+    plan = BalancePlan(
+        opened, steps, label_scheme, facts, _whole(before), _whole(requested), _whole(after),
+        _weights(label_scheme, _whole(after), weighed, scheme, normalize=normalize, max_ratio=max_ratio), seed, recipe,
+        train, items,
         (*protocol_notes(opened.manifest.corpus, opened.protocol, opened.index.column("split").to_pylist()),
-         *train.notes, *notes), train.imputed)
+         *train.notes, *notes), announced)
+    if strict_counts and plan.shortfall:
+        raise EmoprepError("not every class reaches what was asked for", where="--strict-counts",
+                           got=", ".join(f"{name} lacks {lack}" for name, lack in plan.shortfall.items()),
+                           remedy="ask for less with --target, or leave --strict-counts out")
+    return plan
 
 
-@dataclass(frozen=True)
-class _Train:
-    """The train rows: classes (as `Problem.y`), loss masks, seconds and features, in the index's order."""
-
-    keys: tuple[str, ...]
-    dialogues: tuple[str, ...]
-    y: np.ndarray
-    mask: np.ndarray
-    seconds: np.ndarray
-    features: dict[str, Modality] | None
-    imputed: bool
-    notes: tuple[str, ...]
+def _counts_wanted(steps: Sequence[Step], counts: Mapping[str, float]) -> dict[str, float]:
+    """Return the counts that the targets ask for, one step after the other; what steps decide alone is not known."""
+    for step in steps:
+        if step.target is not None:
+            counts = decide_targets(step.target, {name: int(count) for name, count in counts.items()},
+                                    step.module.DIRECTION)
+    return dict(counts)
 
 
-def _read_train(opened: Input, module, scheme: LabelScheme, *, check_scheme: bool, nonfinite: str) -> _Train:
-    train = opened.rows("train")
-    _check_train(opened, train, module)
-    annotation = [dict(zip(scheme.reads, values, strict=True)) for values in
-                  zip(*(train.column(name).to_pylist() for name in scheme.reads), strict=True)]
-    notes = list(scheme.check_values(annotation)) if check_scheme else []
-    keys = tuple(train.column("key").to_pylist())
-    y = np.array(scheme.encode(annotation), np.int8 if scheme.task == MULTI else np.int16)
-    mask, features, mended = train.column("loss_mask").to_numpy(), None, []
-    if opened.kind == "shards":
-        # An utterance without a sample is in no trainer's loss, and nothing can be copied from it.
-        uncut = train.column("shard").is_null().to_numpy()
-        mask = np.where(uncut, 0, mask)
-        notes += [f"train utterances without a sample, which do not count: {uncut.sum()}"] if uncut.any() else []
-    if module.DIRECTION != "none" and opened.kind == "features":
-        features, mended = replace_nonfinite(opened.features(), nonfinite, keys)
-    return _Train(keys, tuple(train.column("dialogue").to_pylist()), y, mask, opened.train_seconds(), features,
-                  bool(mended), (*notes, *mended))
+def _check_size(items: Items, rows: int, force: bool) -> tuple[str, ...]:
+    """Return a note on how many rows copied dialogues make; raise where these are too many."""
+    if items.decision.dialogue is None:
+        return ()
+    after = len(items.staying)
+    text = f"{after:,} train rows, {after / rows:.1f} × the {rows:,} there are"
+    if after > MOST_TIMES * rows and not force:
+        raise UsageError("copied dialogues make too many rows", where="--placement", got=text,
+                         expected=f"at most {MOST_TIMES} ×", remedy="lower --target, use --placement orphan, or say "
+                         "--force")
+    in_loss = int((items.loss_mask > 0).sum())
+    return (f"whole dialogues are copied: {text}, {in_loss / max(1, after):.0%} of them in the loss",)
 
 
 def _lacking(features: Mapping[str, Modality], decision: Decision) -> list[str]:
@@ -186,32 +207,27 @@ def _lacking(features: Mapping[str, Modality], decision: Decision) -> list[str]:
             for name, modality in features.items() if (lacking := int((~modality.present[decision.base]).sum()))]
 
 
-def _own_options(module, given: Mapping[str, Any], target: str | None, nonfinite: str | None) -> dict[str, Any]:
-    given = {name: value for name, value in given.items() if value is not None}
-    foreign = sorted(set(given) - set(module.OPTIONS))
-    has_target, changes_train = module.DIRECTION in ("over", "under"), module.DIRECTION != "none"
-    if target is not None and not has_target:
-        foreign.append("target")
-    if nonfinite is not None and not changes_train:
-        foreign.append("nonfinite")
-    if foreign:
-        known = [*module.OPTIONS, *(["target"] if has_target else []), *(["nonfinite"] if changes_train else [])]
-        raise UsageError(f"{module.NAME} does not read this option", where=_flag(foreign[0]),
-                         expected=", ".join(map(_flag, known)) or "none of its own",
-                         remedy="leave it out, or choose another --strategy")
-    return given
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-def _check_task(module, scheme: LabelScheme, schemes: Mapping[str, LabelScheme]) -> None:
-    if scheme.task not in module.TASKS:
-        others = [name for name, other in schemes.items() if other.task in module.TASKS]
-        raise UsageError(f"{module.NAME} takes one class an utterance, and {scheme.name} is {scheme.task}",
-                         where=f"--strategy {module.NAME}", expected="--labels " + " or ".join(others) if others
-                         else "a single-label scheme", remedy="--strategy weights takes several labels")
+def _check_steps(steps: Sequence[Step], scheme: LabelScheme, opened: Input, *, recipe: bool) -> None:
+    for step in steps:
+        module = step.module
+        if scheme.task not in module.TASKS:
+            others = [name for name, other in opened.manifest.schemes.items() if other.task in module.TASKS]
+            several = scheme.task == MULTI
+            raise UsageError(
+                f"{module.NAME} takes {'one class' if several else 'several labels'} an utterance, and "
+                f"{scheme.name} is {scheme.task}", where=f"--strategy {module.NAME}",
+                expected="--labels " + " or ".join(others) if others else f"a {module.TASKS[0]} scheme",
+                remedy="weights, repeat, ml-ros and mlsmote take several labels" if several
+                else "repeat and oversample take one class an utterance")
+        # Copies of what is not there yet are rows of the index; media cannot be made of nothing.
+        if module.MAKES == "media" and opened.kind == "annotation" and not recipe:
+            raise UsageError(f"{module.NAME} makes items, and IN has no media to make them of",
+                             where=f"--strategy {module.NAME}",
+                             remedy="run `emoprep segment` first and balance its store; --recipe and --dry-run work "
+                                    "without media")
+        if module.MAKES == "media" and opened.kind == "features":
+            raise UsageError(f"{module.NAME} changes pictures and sound, and IN has features", where=opened.where,
+                             remedy="run it on the store of shards, and `emoprep features` on what it makes")
 
 
 def _weights(scheme: LabelScheme, counts: Mapping[str, float], n: float, name: str, **settings):
@@ -223,33 +239,6 @@ def _weights(scheme: LabelScheme, counts: Mapping[str, float], n: float, name: s
 def _one_of(option: str, value: str, known: Sequence[str]) -> None:
     if value not in known:
         raise UsageError("not known", where=option, expected=" or ".join(known), got=value)
-
-
-def _check_train(opened: Input, train: pyarrow.Table, module) -> None:
-    where = opened.where
-    if not train.num_rows:
-        if not any(opened.index.column("split").to_pylist()):
-            # Balancing before splitting puts copies and near twins of test rows into train.
-            raise UsageError("IN has no split, and only train is ever balanced", where=where,
-                             remedy="make one with `emoprep split IN OUT --by speaker --dev 0.1 --test 0.2`, or say "
-                                    "--all-is-train if dev and test lie elsewhere")
-        raise UsageError("there is no train split, and dev and test are never balanced", where=where,
-                         got=", ".join(str(name) for name in opened.manifest.counts) or "no utterance")
-    made = set(train.column("op").to_pylist()) != {"keep"}
-    if made and module.MAKES != "nothing":
-        # Copies and synthetic rows would become parents: SMOTE would draw lines between an utterance and itself.
-        raise UsageError("IN is balanced already", where=where,
-                         got=(opened.manifest.balance or {}).get("strategy", "made rows"),
-                         remedy="balance the store that it was made from, or use --strategy weights on this one")
-
-
-def _counts(y: np.ndarray, mask: np.ndarray, labels: Sequence[str]) -> dict[str, float]:
-    if y.ndim == 2:
-        sums = ((y == 1) * mask[:, np.newaxis]).sum(axis=0, dtype=np.float64)
-    else:
-        inside = y != OUTSIDE
-        sums = np.bincount(y[inside], weights=mask[inside], minlength=len(labels))
-    return dict(zip(labels, sums.tolist(), strict=True))
 
 
 def _whole(counts: Mapping[str, float]) -> dict[str, float]:

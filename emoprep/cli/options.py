@@ -26,6 +26,7 @@ def _read_settings(context: typer.Context, given: Path | None) -> Path | None:
         raise UsageError("the settings are no TOML", where=str(path), got=str(error)) from error
     commands = context.parent.command.commands
     for name, table in tables.items():
+        context.parent.command.complete(name)
         known = {spelling for parameter in commands[name].params for spelling in _spellings(parameter)} \
             if name in commands else set()
         if not isinstance(table, dict) or name not in commands:
@@ -110,3 +111,46 @@ def with_corpus_options(command):
     wrapped.__annotations__ = {parameter.name: parameter.annotation
                                for parameter in wrapped.__signature__.parameters.values()}
     return wrapped
+
+
+def with_strategy_options(command, *, whole: bool):
+    """Give a command the options that strategies bring along (SMOTE's --k-neighbors), as its argument `given`.
+
+    Unless `whole`, it gets none: to know them, the strategies must be imported, and numpy with them.
+    """
+    from emoprep.contracts import modules
+
+    found: dict[str, list] = {}
+    for module in modules("strategies").values() if whole else ():
+        for name, setting in module.OPTIONS.items():
+            found.setdefault(name, []).append((module.NAME.rstrip(":"), setting))
+    signature = inspect.signature(command)
+    kept = [parameter for name, parameter in signature.parameters.items() if name != "given"]
+    own = [parameter.name for parameter in kept]
+    found = {name: readers for name, readers in found.items() if name not in own}  # --force is the command's own
+
+    @functools.wraps(command)
+    def wrapped(**values: Any):
+        given = {name: value for name in found if (value := values.pop(name)) is not None}
+        return command(**values, given=given)
+
+    wrapped.__signature__ = signature.replace(parameters=[
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in kept] + [
+        _strategy_option(name, readers) for name, readers in found.items()])
+    wrapped.__annotations__ = {parameter.name: parameter.annotation
+                               for parameter in wrapped.__signature__.parameters.values()}
+    return wrapped
+
+
+def _strategy_option(name: str, readers: list) -> inspect.Parameter:
+    """Return a parameter that is None unless given; its help names the strategies that read it."""
+    setting = readers[0][1]
+    kind = {tuple: list[str], type(None): str}.get(type(setting.default), type(setting.default))
+    texts: dict[str, list[str]] = {}
+    for strategy, one in readers:
+        texts.setdefault(one.help, []).append(strategy)
+    said = "; ".join(f"{', '.join(strategies)}: {text}" for text, strategies in texts.items())
+    default = "" if setting.default in ((), None, False) else f"  [default: {setting.default}]"
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[
+        Optional[kind], typer.Option(f"--{name.replace('_', '-')}", metavar=setting.metavar or None,  # noqa: UP045
+                                     help=f"{said}.{default}")])

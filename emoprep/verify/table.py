@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emoprep import engine
+from emoprep.labels import MULTI
 from emoprep.store.folder import INDEX
 from emoprep.store.index import read_index
 from emoprep.store.manifest import Store
@@ -187,31 +188,42 @@ PLANNED = ("key", "op", "base", "loss_mask")
 """What the plan and the index both say of a train row."""
 
 
-def _check_plan(plan: Sequence[Mapping[str, Any]], index: pyarrow.Table, findings: Findings) -> None:
-    """Check that the plan's items are the train rows, and that both say the same of them."""
+def _check_plan(plan: Sequence[Mapping[str, Any]], index: pyarrow.Table, recipe: bool, findings: Findings) -> None:
+    """Check that the plan's items are the train rows, and that both say the same of them.
+
+    With a recipe train is as it was: the plan's originals are its rows, and there is nothing else to compare.
+    """
     rows = index.select([*PLANNED, "split"]).to_pylist()
     train = {row["key"]: row for row in rows if row["split"] == "train"}
     # In the index an original is kept, also one that loss_mask takes out of the loss.
     kept = {item["key"]: {**item, "op": "keep" if item["op"] == "mask" else item["op"]}
-            for item in plan if item["repeat"]}
+            for item in plan if (is_original(item) if recipe else item["repeat"])}
     if other := sorted(map(str, kept.keys() ^ train.keys())):
         findings.add("balance", "plan.parquet", f"its items are not the train rows: {listed(other)}")
-    for name in PLANNED[1:]:
+    for name in () if recipe else PLANNED[1:]:
         if differ := [key for key in kept.keys() & train.keys() if kept[key][name] != train[key][name]]:
             findings.add("balance", "plan.parquet",
                          f"{name} is not that of the index: {listed(sorted(map(str, differ)))}")
 
 
-def _check_parents(plan: Sequence[Mapping[str, Any]], findings: Findings) -> None:
-    """Check that made items, and they alone, have parents, all of them among the plan's originals."""
-    originals = {item["key"] for item in plan if item["base"] is None}
+def is_original(item: Mapping[str, Any]) -> bool:
+    """Tell whether an item of a plan is a row of IN: one that changed in its place is its own base."""
+    return item["base"] is None or item["base"] == item["key"]
+
+
+def _check_parents(plan: Sequence[Mapping[str, Any]], lowest: int, findings: Findings) -> None:
+    """Check that made items, and they alone, have parents, all of them among the plan's originals.
+
+    `lowest` is the least λ: 0 between two parents, −1 where a sampler goes beyond its base, away from the neighbour.
+    """
+    originals = {item["key"] for item in plan if is_original(item)}
     orphans = [item["key"] for item in plan for parent in (item["base"], item["neighbor"])
                if parent is not None and parent not in originals]
     if orphans:
         findings.add("balance", "plan.parquet", f"parents that are no train rows: {listed(sorted(map(str, orphans)))}")
     between = [item["key"] for item in plan if (item["op"] == "interpolate") != (
         item["base"] is not None and item["neighbor"] is not None and item["lambda"] is not None
-        and 0 <= item["lambda"] <= 1)]
+        and lowest <= item["lambda"] <= 1)]
     if between:
         findings.add("balance", "plan.parquet", "interpolated, and not between two parents by 0 to 1 (or the other way "
                                                 f"round): {listed(sorted(map(str, between)))}")
@@ -226,15 +238,20 @@ def check_weights(store: Store, index: pyarrow.Table | None, findings: Findings)
         with findings.guarded("balance", path.name):
             plan = parquet.read_table(path, columns=[*PLANNED, "neighbor", "lambda", "repeat"],
                                       use_threads=False).to_pylist()
-            _check_parents(plan, findings)
+            balanced = store.manifest.balance or {}
+            strategies = [balanced.get("strategy"), *balanced.get("then", ())]
+            _check_parents(plan, -1 if any(str(name).startswith("imblearn:") for name in strategies) else 0, findings)
             if index is not None:
-                _check_plan(plan, index, findings)
+                _check_plan(plan, index, balanced.get("recipe") is True, findings)
     path = store.path / "class_weights.json"
     if path.is_file():
         with findings.guarded("balance", path.name):
             found = read_json(path.read_bytes())
-            weights = [found["weights"][label] for label in found["labels"]]
-            if not all(map(is_number, weights)) or set(found["weights"]) != set(found["labels"]):
+            # Of several labels the array holds pos_weight, 1 for a label that none or all of the rows have.
+            several = found.get("task") == MULTI
+            numbers = found["pos_weight" if several else "weights"]
+            weights = [1.0 if several and numbers[label] is None else numbers[label] for label in found["labels"]]
+            if not all(map(is_number, weights)) or set(numbers) != set(found["labels"]):
                 raise ValueError("there is not one number for each class")
             array = np.load(store.path / "class_weights.npy", allow_pickle=False)
             if array.shape != (len(weights),) or not np.array_equal(array, np.array(weights, np.float32)):

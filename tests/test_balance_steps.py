@@ -1,0 +1,162 @@
+"""Strategies one after the other, and made items in whole dialogues: what each step sees, and what is written."""
+
+import json
+from collections import Counter
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from emoprep.balance import balance, plan_balance
+from emoprep.balance.items import spread
+from emoprep.balance.steps import read_steps
+from emoprep.errors import EmoprepError, UsageError
+from emoprep.store.manifest import open_store
+from emoprep.verify import plan_verify, verify
+
+COUNTS = {"neutral": 28, "surprise": 7, "fear": 2, "sadness": 4, "joy": 10, "disgust": 3, "anger": 6}
+
+
+def rows_of(path):
+    return pq.read_table(path).to_pylist()
+
+
+def findings_of(store):
+    return verify(plan_verify(store)).findings
+
+
+def train_of(store):
+    return [row for row in rows_of(store / "utterances.parquet") if row["split"] == "train"]
+
+
+# ------------------------------------------------------------------------------------------------ sequences
+
+def test_a_step_fills_what_the_one_before_left(demo_road):
+    """Half of what fear lacks is repeated, the rest interpolated: together they reach the target, and not more."""
+    plan = plan_balance(demo_road / "features", strategy="oversample", target="0.5", then=["smote target=auto"])
+    ops = Counter(plan.items.op)
+    assert set(plan.after.values()) == {28} and plan.requested == plan.after
+    half = sum(max(0, 14 - count) for count in COUNTS.values())
+    assert ops["keep"] == 60 and ops["repeat"] == half and ops["interpolate"] == 7 * 28 - 60 - half
+    assert set(plan.weights.weights.values()) == {1.0}
+
+
+def test_items_that_a_step_made_are_nobodys_parent(demo_road, tmp_path):
+    balance(demo_road / "features", tmp_path / "out", strategy="oversample", target="0.5", then=["smote"])
+    originals = {row["key"] for row in train_of(demo_road / "features")}
+    plan = rows_of(tmp_path / "out/plan.parquet")
+    assert {item[name] for item in plan for name in ("base", "neighbor")} - {None} <= originals
+    assert len({item["key"] for item in plan}) == len(plan) == 7 * 28
+    assert not findings_of(tmp_path / "out")
+    manifest = open_store(tmp_path / "out").manifest
+    assert manifest.balance["strategy"] == "oversample" and manifest.balance["then"] == ["smote"]
+
+
+def test_rows_that_a_step_masked_are_nobodys_parent(demo_road):
+    plan = plan_balance(demo_road / "features", strategy="undersample", target="neutral=10,joy=4",
+                        then=["smote target=auto"])
+    masked = {row for row, op in zip(plan.items.row, plan.items.op, strict=True) if op == "mask"}
+    decision = plan.items.decision
+    assert len(masked) == 24 and not masked & {*decision.base.tolist(), *decision.neighbor.tolist()}
+    assert set(plan.after.values()) == {10}
+
+
+def test_each_step_has_its_own_options():
+    first, second = read_steps("smote", "0.5", {"k_neighbors": 3}, ["undersample drop=delete target=neutral=5"])
+    assert (first.target, first.given) == ("0.5", {"k_neighbors": 3})
+    assert (second.target, second.given) == ("neutral=5", {"drop": "delete"})
+
+
+@pytest.mark.parametrize(("settings", "message"), [
+    ({"then": ["smote k_neighbors"]}, "--then: this step is not understood: expected NAME option=value …"),
+    ({"then": [""]}, "--then: this step is not understood"),
+    ({"then": ["nothing"]}, "--strategy: not known"),
+    ({"then": ["smote k_neighbors=few"]}, "--k-neighbors: this value is not possible: .* a whole number, got few"),
+    ({"then": ["smote drop=mask"]}, "--drop: smote does not read this option: expected --k-neighbors"),
+    ({"then": ["weights target=auto"]}, "--target: weights does not read this option"),
+    ({"then": ["oversample"]}, "--then: a strategy cannot follow itself: got oversample"),
+    ({"then": ["repeat"]}, "--then: repeat sets the counts by rules of its own, so it can only come first"),
+    ({"given": {"k_neighbors": 5}}, "--k-neighbors: oversample does not read this option: expected --even"),
+    ({"placement": "append", "target": "auto"}, "at most 5 ×, got 606 train rows, 10.1 × the 60 there are"),
+])
+def test_what_cannot_be_is_refused(demo_road, settings, message):
+    with pytest.raises(UsageError, match=message):
+        plan_balance(demo_road / "features", strategy="oversample", **settings)
+
+
+def test_strict_counts_fail_where_a_class_falls_short(demo_road):
+    settings = {"strategy": "imblearn:SVMSMOTE", "target": "joy=28"}
+    plan = plan_balance(demo_road / "features", **settings)
+    assert plan.shortfall
+    with pytest.raises(EmoprepError, match="--strict-counts: not every class reaches what was asked for: got "):
+        plan_balance(demo_road / "features", **settings, strict_counts=True)
+
+
+# ------------------------------------------------------------------------------------------------ dialogues
+
+@pytest.mark.parametrize("placement", ["replace-in-copy", "append"])
+@pytest.mark.parametrize(("strategy", "source"), [("smote", "features"), ("oversample", "shards")])
+def test_made_items_stand_among_their_bases_neighbours(demo_road, tmp_path, strategy, source, placement):
+    out = tmp_path / "out"
+    balance(demo_road / source, out, strategy=strategy, target="+fear=3,+disgust=2", placement=placement)
+    old = {row["key"]: row for row in train_of(demo_road / source)}
+    found: dict[str, list] = {}
+    for row in train_of(out):
+        found.setdefault(row["dialogue"], []).append(row)
+    copies = {name: rows for name, rows in found.items() if "__copy" in name}
+    assert sum(row["loss_mask"] for rows in copies.values() for row in rows) == 5
+    for name, rows in copies.items():
+        original = [row["key"] for row in old.values() if row["dialogue"] == name.partition("__copy")[0]
+                    and (source == "features" or row["shard"])]
+        made = [row for row in rows if row["loss_mask"]]
+        assert made and all(row["emotion"] in ("fear", "disgust") for row in made)
+        bases = [row["base"] for row in rows]
+        assert bases == original if placement == "replace-in-copy" else sorted(set(bases), key=bases.index) == original
+        assert [row["turn"] for row in rows] == list(range(len(rows)))
+        # A model of context sees the whole dialogue: each of its rows has the parents of all.
+        assert len({tuple(row["groups"]) for row in rows}) == 1
+        assert {group for row in made for group in old[row["base"]]["groups"]} <= set(rows[0]["groups"])
+    assert not findings_of(out)
+
+
+def test_copies_lie_apart():
+    dialogues = [f"d{row // 3}" for row in range(300)]
+    base = np.concatenate([np.arange(30, 33)] * 4 + [np.arange(150, 153)])
+    row, made = spread(dialogues, base, 0, np.repeat(np.arange(5), 3))
+    assert row[made >= 0].tolist().count(31) == 4
+    at = np.flatnonzero(row == 31)
+    gaps = np.diff([*at, at[0] + len(row)])
+    assert gaps.min() > 55 and len(at) == 5
+    for number in range(5):
+        assert (np.diff(np.flatnonzero(np.isin(made, np.arange(3 * number, 3 * number + 3)))) == 1).all()
+
+
+def test_context_on_real_meld_multiplies_the_rows(shared):
+    """Balanced whole, each utterance in its dialogue: ten times the data, which has to be asked for."""
+    meld = shared / "real/meld"
+    with pytest.raises(UsageError, match=r"expected at most 5 ×, got 1\d\d,\d{3} train rows, 1\d\.\d × the 9,989"):
+        plan_balance(meld, strategy="oversample", placement="replace-in-copy")
+    plan = plan_balance(meld, strategy="oversample", placement="replace-in-copy", force=True)
+    assert plan.after == dict.fromkeys(plan.after, 4710)
+    assert 105_000 < plan.rows["after"] < 120_000  # 112,914 where SMOTE draws the bases
+    half = plan_balance(meld, strategy="oversample", placement="replace-in-copy", target="alpha=0.5")
+    assert sum(half.after.values()) == 16_290 and 3.3 < half.rows["after"] / 9989 < 4.3
+    assert half.announced[0].startswith("whole dialogues are copied: ")
+
+
+# --------------------------------------------------------------------------------------------------- recipes
+
+@pytest.mark.parametrize("source", ["shards", "features", "MELD.Raw"])
+def test_a_recipe_leaves_train_as_it_is(demo_road, tmp_path, source):
+    out = tmp_path / "out"
+    result = balance(demo_road / source, out, strategy="oversample", recipe=True, then=["weights"])
+    assert result.to_json()["recipe"] is True and len(set(result.plan.after.values())) == 1
+    plan = rows_of(out / "plan.parquet")
+    keys = [row["key"] for row in train_of(out)]
+    assert len(plan) > 150 and [item["key"] for item in plan if item["op"] == "keep"] == keys
+    assert {item["base"] for item in plan} - {None} <= set(keys)
+    if source != "MELD.Raw":
+        for name in [path.name for path in (demo_road / source).glob("*.tar")] or ["train.parquet"]:
+            assert (out / name).stat().st_ino == (demo_road / source / name).stat().st_ino
+        assert not findings_of(out)
+    assert json.loads((out / "class_weights.json").read_text())["counts"]["fear"] >= 27
