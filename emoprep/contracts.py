@@ -172,8 +172,8 @@ class Problem:
     1 for each label of a row, −100 throughout outside the scheme. `targets` has the requested final count of every
     class (none where the strategy takes no target). `options` are those the user gave; `settle` adds the defaults.
     `features` is None unless the strategy NEEDS "features"; `seconds` is float64 [N]. `speakers` and `sessions`
-    [N] are None where nobody knows them. Of a sequence of strategies (`--then`), `made` counts the items of each
-    class that earlier ones made, and `copied` int64 [N] how many they made of each row.
+    [N] are None where nobody knows them, and so are `texts` [N], what was said. Of a sequence of strategies (`--then`),
+    `made` counts the items of each class that earlier ones made, and `copied` int64 [N] how many they made of each row.
     """
 
     keys: tuple[str, ...]
@@ -189,6 +189,7 @@ class Problem:
     sessions: tuple[str | None, ...] | None = None
     made: dict[str, int] = field(default_factory=dict)
     copied: np.ndarray | None = None
+    texts: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

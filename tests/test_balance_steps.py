@@ -38,7 +38,7 @@ def test_a_step_fills_what_the_one_before_left(demo_road):
     assert set(plan.after.values()) == {28} and plan.requested == plan.after
     half = sum(max(0, 14 - count) for count in COUNTS.values())
     assert ops["keep"] == 60 and ops["repeat"] == half and ops["interpolate"] == 7 * 28 - 60 - half
-    assert set(plan.weights.weights.values()) == {1.0}
+    assert set(plan.weighing.weights.weights.values()) == {1.0}
 
 
 def test_items_that_a_step_made_are_nobodys_parent(demo_road, tmp_path):

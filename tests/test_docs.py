@@ -30,7 +30,7 @@ from emoprep.store.index import COLUMNS
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT))  # `docs` is no part of the package
 generate = importlib.import_module("docs.generate")
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # Pages with examples that other tests run.
 RUN_ELSEWHERE = {"loaders.md", "makefile-recipes.md"}
 MELD = {"neutral": 4710, "surprise": 1205, "fear": 268, "sadness": 683, "joy": 1743, "disgust": 271, "anger": 1109}

@@ -123,7 +123,7 @@ def test_a_samples_json_is_its_row(demo_road, name):
         assert list(row) == names  # the same keys in every sample, null where there is nothing
         expected = {column: plain(value) for column, value in index.loc[key].items()}
         assert {column: row[column] for column in expected} == expected
-        assert set(row) - set(expected) == {"size", "columns", "faces", "face_mask", "face_rule"}
+        assert set(row) - set(expected) == {"size", "columns", "view", "faces", "face_mask", "face_rule"}
         assert members["txt"].decode() == row["text"] == expected["text"]
         assert json.loads(members["words.json"]) == []
 

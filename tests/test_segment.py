@@ -220,11 +220,12 @@ def test_pictures_and_sound_are_those_of_the_clip(store, mini):
             assert not sound.any()
 
 
-def test_the_json_of_a_sample_is_its_row(store):
+def test_the_json_of_a_sample_is_its_row(mini, store):
     rows, kinds = index_of(store), set()
     for key, sample in samples_of(store).items():
         data = json.loads(sample["json"])
-        made = {name: data.pop(name) for name in ("size", "columns", "faces", "face_mask", "face_rule")}
+        made = {name: data.pop(name) for name in ("size", "columns", "view", "faces", "face_mask", "face_rule")}
+        assert made.pop("view") == [0, 0, *mini.truth[key].size]
         assert made == {"size": SIZE, "columns": 1, "faces": [], "face_mask": [], "face_rule": None}
         assert data == rows[key]
         assert sample["txt"].decode() == rows[key]["text"]

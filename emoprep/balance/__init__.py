@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from emoprep.balance.apply import apply
 from emoprep.balance.plan import BalancePlan, plan_balance
 from emoprep.balance.problem import open_input
 from emoprep.balance.steps import read_steps
+from emoprep.balance.weigh import Asked
 from emoprep.errors import UsageError
 from emoprep.features import features, plan_features
 from emoprep.presets import Preset
@@ -93,7 +95,7 @@ def balance(source: Path, out: Path, *, jobs: int = 1, overwrite: bool = False, 
 
 def _with_preset(preset: Preset, settings: dict[str, Any]) -> dict[str, Any]:
     """Return the settings of a preset under those that were given: options of strategies among `given`."""
-    own = set(inspect.signature(plan_balance).parameters)
+    own = {*inspect.signature(plan_balance).parameters, *(one.name for one in dataclasses.fields(Asked))}
     found = {name: value for name, value in preset.settings.items() if name in own}
     given = {name: value for name, value in preset.settings.items() if name not in own}
     if settings.get("strategy") not in (None, preset.settings["strategy"]):

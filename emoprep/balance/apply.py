@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,13 +12,14 @@ import numpy as np
 
 from emoprep.balance.plan import BalancePlan
 from emoprep.balance.rows import recipes, train_rows
+from emoprep.balance.weigh import write_sampler
 from emoprep.contracts import Modality
 from emoprep.methods.interpolate import made_features, unit_modalities
 from emoprep.methods.placement import noise_of
 from emoprep.repack import copy_shards, pack_rows
 from emoprep.store.card import card
 from emoprep.store.folder import CARD, FACES, INDEX, SKIPPED, Run, draft, start_run, take_over, write_bytes
-from emoprep.store.index import with_column
+from emoprep.store.index import SAMPLE_WEIGHT, with_column
 from emoprep.store.manifest import versions
 from emoprep.store.tables import GROUP_ROWS, file_facts, has_column, write_table
 
@@ -40,6 +40,8 @@ def apply(plan: BalancePlan, out: Path, *, jobs: int = 1, overwrite: bool = Fals
             return False
         train = train_rows(plan)
         write = {"features": _write_tables, "shards": _write_shards, "annotation": _write_nothing}
+        if plan.sample_weights and plan.source.kind == "features":
+            train = with_column(train, SAMPLE_WEIGHT, plan.weighing.sample_weights(plan.y, plan.loss_mask))
         train, pieces = write[plan.source.kind](plan, run, train, jobs, progress)
         _seal(plan, run, train, pieces)
         return True
@@ -158,18 +160,27 @@ def _seal(plan: BalancePlan, run: Run, train: pyarrow.Table, pieces: dict[str, A
     from pyarrow import parquet
 
     source = plan.source
-    index = pyarrow.concat_tables([train, *pieces.get("rest", _rest(plan)).values()])
+    rest = list(pieces.get("rest", _rest(plan)).values())
+    if plan.sample_weights:
+        # Of shards they stand in the index alone: `.json` of dev and test, which stay as they are, has no such entry.
+        weights = plan.weighing.sample_weights(plan.y, plan.loss_mask)
+        train = with_column(train, SAMPLE_WEIGHT, weights)
+        rest = [with_column(rows, SAMPLE_WEIGHT, pyarrow.nulls(rows.num_rows, weights.type)) for rows in rest]
+    index = pyarrow.concat_tables([train, *rest])
     with draft(run.out / INDEX) as sketch:
         parquet.write_table(index, sketch)
     with draft(run.out / "plan.parquet") as sketch:
         parquet.write_table(plan.table(), sketch)
-    _write_weights(plan, run.out)
+    plan.weighing.write(run.out, corpus=source.manifest.corpus, seed=plan.seed)
+    if plan.sampler is not None:
+        write_sampler(plan.sampler, run.out / "sampler.npz")
     for name in (SKIPPED, FACES):
         if source.store is not None and (source.store.path / name).is_file():
             take_over(source.store.path / name, run.out / name)
     counts = {**source.manifest.counts, "train": train.num_rows}
     packages = ("numpy", "pyarrow", *_PACKAGES.get(plan.makes, ()),
-                *(("imbalanced-learn",) if "imblearn:" in plan.strategy else ()))
+                *(("imbalanced-learn",) if "imblearn:" in plan.strategy else ()),
+                *(("scipy",) if plan.steps[0].given.get("objective") == "min-ir" else ()))
     manifest = replace(
         source.manifest, facts=plan.facts, counts=counts, written=_written(index, pieces, source.kind),
         shards=pieces.get("shards", []), tables=pieces.get("tables", []), versions=versions(*packages),
@@ -183,16 +194,3 @@ def _written(index: pyarrow.Table, pieces: dict[str, Any], kind: str) -> int:
     if kind == "features":
         return index.num_rows
     return sum(facts["utterances"] for facts in pieces.get("shards", ()))
-
-
-def _write_weights(plan: BalancePlan, out: Path) -> None:
-    """Write class_weights.json and .npy: of the counts after the plan, so that no skew is corrected twice."""
-    resampled = plan.before != plan.after
-    document = {**plan.weights.to_json(task=plan.scheme.task, counts_source=f"plan:{plan.strategy}" if resampled
-                                       else "original"),
-                "corpus": plan.source.manifest.corpus, "label_scheme": plan.scheme.name, "seed": plan.seed}
-    write_bytes(out / "class_weights.json", (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode())
-    with draft(out / "class_weights.npy") as sketch, sketch.open("wb") as file:
-        np.save(file, plan.weights.to_array())
-
-

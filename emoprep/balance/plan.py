@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +11,19 @@ from emoprep.balance.items import Items, place_items, plan_table
 from emoprep.balance.problem import Input, open_input
 from emoprep.balance.steps import Step, decide_steps, made_classes, read_steps
 from emoprep.balance.train import Train, class_counts, read_train
+from emoprep.balance.weigh import Asked, Weighing
 from emoprep.contracts import Decision, Modality
 from emoprep.errors import EmoprepError, UsageError
 from emoprep.labels import MULTI, LabelScheme, choose_scheme
-from emoprep.methods.class_weights import ClassWeights, class_weights, parse_scheme
-from emoprep.methods.label_weights import LabelWeights, label_weights
 from emoprep.methods.nonfinite import check_policy
 from emoprep.methods.placement import PLACEMENTS
+from emoprep.methods.samplers import Sampler
+from emoprep.methods.samplers import sampler as make_sampler
 from emoprep.methods.targets import decide_targets
 from emoprep.protocols import protocol_notes
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow
 
 __all__ = ["BalancePlan", "plan_balance"]
@@ -36,6 +38,8 @@ MOST_TIMES = 5
 class BalancePlan:
     """What balancing will do. `items` is None for a dry run without the features that parents need.
 
+    `y` and `loss_mask` are of the items that stay.
+
     With `recipe` the plan and the weights are all that is written: train stays as it is.
     """
 
@@ -46,11 +50,15 @@ class BalancePlan:
     before: dict[str, float]
     requested: dict[str, float]
     after: dict[str, float]
-    weights: ClassWeights | LabelWeights
+    weighing: Weighing
+    sampler: Sampler | None
+    sample_weights: bool
     seed: int
     recipe: bool
     train: Train
     items: Items | None
+    y: np.ndarray | None
+    loss_mask: np.ndarray | None
     notes: tuple[str, ...]
     announced: tuple[str, ...]
 
@@ -72,6 +80,8 @@ class BalancePlan:
     @property
     def changes_train(self) -> bool:
         """Whether train is written anew: else its files can be taken over."""
+        if self.source.kind == "features" and (self.sample_weights or self.source.manifest.sample_weights is not None):
+            return True
         if self.recipe:
             return False
         return (bool(len(self.items.decision.base)) or any(op != "keep" for op in self.items.op)
@@ -104,10 +114,11 @@ class BalancePlan:
     def to_json(self) -> dict[str, Any]:
         return {"schema": "emoprep.balance/1", "corpus": self.source.manifest.corpus,
                 "strategy": self.steps[0].module.NAME, "then": [step.module.NAME for step in self.steps[1:]],
-                "recipe": self.recipe, "rows": self.rows, "label_scheme": self.scheme.name,
+                "recipe": self.recipe, "sample_weights": self.sample_weights, "task": self.scheme.task,
+                "rows": self.rows, "label_scheme": self.scheme.name,
                 "labels": list(self.scheme.labels), "before": self.before,
                 "requested": self.requested, "after": self.after, "shortfall": self.shortfall,
-                "weights": dict(self.weights.weights), "notes": list(self.notes)}
+                "weights": dict(self.weighing.weights.weights), "notes": list(self.notes)}
 
     def table(self) -> pyarrow.Table:
         """Return the plan as the rows of plan.parquet."""
@@ -115,77 +126,110 @@ class BalancePlan:
 
 
 def plan_balance(source: Path | Input, *, strategy: str, labels: str | None = None, target: str | None = None,
-                 then: Sequence[str] = (), scheme: str = "balanced", normalize: str | None = None,
-                 max_ratio: float | None = None, placement: str = "orphan", outside: str = "mask",
-                 split: str = "train", nonfinite: str | None = None, seed: int = 0,
-                 given: Mapping[str, Any] | None = None, recipe: bool = False, strict_counts: bool = False,
-                 force: bool = False, corpus: str | None = None, options: Mapping[str, str] | None = None,
-                 counts_only: bool = False, extracted: Mapping[str, Any] | None = None,
-                 protocol: str | None = None, all_is_train: bool = False) -> BalancePlan:
+                 then: Sequence[str] = (), placement: str = "orphan", outside: str = "mask", split: str = "train",
+                 nonfinite: str | None = None, seed: int = 0, given: Mapping[str, Any] | None = None,
+                 recipe: bool = False, strict_counts: bool = False, force: bool = False, corpus: str | None = None,
+                 options: Mapping[str, str] | None = None, counts_only: bool = False,
+                 extracted: Mapping[str, Any] | None = None, protocol: str | None = None, all_is_train: bool = False,
+                 **weighing: Any) -> BalancePlan:
     """Decide what happens to each train item; nothing is written.
 
     `given` are options of the strategies themselves; one that none of them reads is refused. `then` are further
     strategies (see `read_steps`). With `counts_only`, features that are not there yet do not matter: no parents are
     drawn. `extracted` are the settings of features that balance takes by itself; they are part of the fingerprint.
-    `protocol` and `all_is_train` are for an IN without splits, where `source` is a path.
+    `protocol` and `all_is_train` are for an IN without splits, where `source` is a path. `weighing` are the fields of
+    `Asked`.
     """
     if split != "train":
         raise UsageError("only train is ever balanced", where=f"--split {split}", expected="train",
                          remedy="dev and test must stay as the world is, or the results on them mean nothing")
-    steps = read_steps(strategy, target, given or {}, then, force)
+    steps, asked = read_steps(strategy, target, given or {}, then, force), Asked(**weighing)
     if nonfinite is not None and all(step.module.DIRECTION == "none" for step in steps):
         raise UsageError(f"{strategy} does not read this option", where="--nonfinite", remedy="leave it out")
     nonfinite = check_policy(nonfinite or "impute-median")
-    parse_scheme(scheme)
     _one_of("--placement", placement, PLACEMENTS)
     _one_of("--outside", outside, OUTSIDES)
     opened = source if isinstance(source, Input) else open_input(
         source, corpus=corpus, options=options, protocol=protocol, all_is_train=all_is_train)
-    label_scheme = choose_scheme(labels, opened.manifest.schemes, opened.manifest.annotation)
-    _check_steps(steps, label_scheme, opened, recipe=recipe or counts_only)
-    train = read_train(opened, steps, label_scheme, check_scheme=labels is not None, nonfinite=nonfinite)
-    before = class_counts(train.y, train.mask, label_scheme.labels)
-    items, requested, after, notes, announced = None, _counts_wanted(steps, before), None, (), ()
-    weighed = float(train.mask[train.inside].sum())
-    if train.features is not None or all(step.module.NEEDS == "labels" for step in steps):
-        decided = decide_steps(steps, train, label_scheme, before, seed)
-        items = place_items(train, decided, outside=outside, placement=placement, seed=seed)
-        y = train.y[items.row]
-        y[items.made >= 0] = made_classes(items.decision, train.y)[items.made[items.made >= 0]]
-        after, weighed = class_counts(y, items.loss_mask, label_scheme.labels), float(
-            items.loss_mask[train.inside[items.row]].sum())
-        requested = decided.targets or after
-        notes = (*decided.decision.notes, *_lacking(train.features or {}, items.decision))
-        announced = _check_size(items, len(train.keys), force)
-    elif not counts_only:
+    if recipe and (asked.sample_weights or opened.manifest.sample_weights is not None):
+        raise UsageError("a recipe leaves train as it is, its sample weights too", where="--recipe",
+                         remedy="leave --sample-weights out, or balance a store without them")
+    scheme = choose_scheme(labels, opened.manifest.schemes, opened.manifest.annotation)
+    _check_steps(steps, scheme, opened, recipe=recipe or counts_only)
+    train = read_train(opened, steps, scheme, check_scheme=labels is not None, nonfinite=nonfinite)
+    before = class_counts(train.y, train.mask, scheme.labels)
+    known = train.features is not None or all(step.module.NEEDS == "labels" for step in steps)
+    if not known and not counts_only:
         raise UsageError(f"{strategy} needs features, and IN has none", where=opened.where,
                          remedy="run `emoprep segment` and `emoprep features` first, or --dry-run for the counts")
+    outcome = _decided(steps, train, scheme, before, seed, outside=outside, placement=placement, force=force) \
+        if known else _expected(steps, train, before)
+    sampler = None if asked.sampler is None else _sampler(asked, train, outcome, scheme, seed)
     facts = {"command": "balance", "inputs": dict(opened.inputs), "settings": {
-        **steps[0].to_json(), "then": [step.to_json() for step in steps[1:]], "labels": label_scheme.name,
-        "label_scheme": label_scheme.to_json(), "scheme": scheme, "normalize": normalize, "max_ratio": max_ratio,
-        "placement": placement, "outside": outside, "nonfinite": nonfinite, "recipe": recipe, "seed": seed,
-        "protocol": opened.protocol, **({"features": dict(extracted)} if extracted else {})}}
-    after = requested if after is None else after
+        **steps[0].to_json(), "then": [step.to_json() for step in steps[1:]], "labels": scheme.name,
+        "label_scheme": scheme.to_json(), **asdict(asked), "scheme": asked.weighting, "placement": placement,
+        "outside": outside, "nonfinite": nonfinite, "recipe": recipe, "seed": seed, "protocol": opened.protocol,
+        **({"features": dict(extracted)} if extracted else {})}}
+    name = ", then ".join(step.module.NAME for step in steps)
+    weighed = asked.weigh(scheme, (_whole(before), float(train.mask[train.inside].sum())),
+                          (_whole(outcome.after), outcome.weighed), strategy=name, sampler=sampler)
     plan = BalancePlan(
-        opened, steps, label_scheme, facts, _whole(before), _whole(requested), _whole(after),
-        _weights(label_scheme, _whole(after), weighed, scheme, normalize=normalize, max_ratio=max_ratio), seed, recipe,
-        train, items,
+        opened, steps, scheme, facts, _whole(before), _whole(outcome.requested), _whole(outcome.after), weighed,
+        sampler, asked.sample_weights, seed, recipe, train, outcome.items, outcome.y, outcome.mask,
         (*protocol_notes(opened.manifest.corpus, opened.protocol, opened.index.column("split").to_pylist()),
-         *train.notes, *notes), announced)
+         *train.notes, *outcome.notes, *(sampler.notes if sampler else ())), outcome.announced)
     if strict_counts and plan.shortfall:
         raise EmoprepError("not every class reaches what was asked for", where="--strict-counts",
-                           got=", ".join(f"{name} lacks {lack}" for name, lack in plan.shortfall.items()),
+                           got=", ".join(f"{label} lacks {lack}" for label, lack in plan.shortfall.items()),
                            remedy="ask for less with --target, or leave --strict-counts out")
     return plan
 
 
-def _counts_wanted(steps: Sequence[Step], counts: Mapping[str, float]) -> dict[str, float]:
-    """Return the counts that the targets ask for, one step after the other; what steps decide alone is not known."""
+@dataclass(frozen=True)
+class _Outcome:
+    """What the steps lead to; `y` and `mask` are of the items that stay, `weighed` sums the masks in the scheme."""
+
+    requested: Mapping[str, float]
+    after: Mapping[str, float]
+    weighed: float
+    items: Items | None = None
+    y: np.ndarray | None = None
+    mask: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
+    announced: tuple[str, ...] = ()
+
+
+def _decided(steps: Sequence[Step], train: Train, scheme: LabelScheme, before: Mapping[str, float], seed: int, *,
+             outside: str, placement: str, force: bool) -> _Outcome:
+    """Let the steps decide, and put the items in their places."""
+    decided = decide_steps(steps, train, scheme, before, seed)
+    items = place_items(train, decided, outside=outside, placement=placement, seed=seed)
+    is_made = items.made >= 0
+    y = train.y[items.row]
+    y[is_made] = made_classes(items.decision, train.y)[items.made[is_made]]
+    after = class_counts(y, items.loss_mask, scheme.labels)
+    staying = items.staying
+    return _Outcome(decided.targets or after, after, float(items.loss_mask[train.inside[items.row]].sum()), items,
+                    y[staying], items.loss_mask[staying],
+                    (*decided.decision.notes, *_lacking(train.features or {}, items.decision)),
+                    _check_size(items, len(train.keys), force))
+
+
+def _expected(steps: Sequence[Step], train: Train, counts: Mapping[str, float]) -> _Outcome:
+    """Return what the targets ask for, where features are not there to draw parents by."""
     for step in steps:
         if step.target is not None:
             counts = decide_targets(step.target, {name: int(count) for name, count in counts.items()},
                                     step.module.DIRECTION)
-    return dict(counts)
+    counts = {name: float(count) for name, count in counts.items()}
+    return _Outcome(counts, counts, float(train.mask[train.inside].sum()))
+
+
+def _sampler(asked: Asked, train: Train, outcome: _Outcome, scheme: LabelScheme, seed: int) -> Sampler:
+    keys, y, mask = train.keys, train.y, train.mask
+    if outcome.items is not None:
+        keys, y, mask = [outcome.items.key[at] for at in outcome.items.staying.tolist()], outcome.y, outcome.mask
+    return make_sampler(asked.sampler, keys, y, mask, scheme.labels, seed=seed, empty_weight=asked.empty_weight)
 
 
 def _check_size(items: Items, rows: int, force: bool) -> tuple[str, ...]:
@@ -228,12 +272,6 @@ def _check_steps(steps: Sequence[Step], scheme: LabelScheme, opened: Input, *, r
         if module.MAKES == "media" and opened.kind == "features":
             raise UsageError(f"{module.NAME} changes pictures and sound, and IN has features", where=opened.where,
                              remedy="run it on the store of shards, and `emoprep features` on what it makes")
-
-
-def _weights(scheme: LabelScheme, counts: Mapping[str, float], n: float, name: str, **settings):
-    if scheme.task == MULTI:
-        return label_weights(counts, int(n) if n.is_integer() else n, name, **settings)
-    return class_weights(counts, name, **settings)
 
 
 def _one_of(option: str, value: str, known: Sequence[str]) -> None:

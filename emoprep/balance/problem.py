@@ -14,7 +14,7 @@ from emoprep.contracts import Modality
 from emoprep.corpora import annotation_digests, open_corpus
 from emoprep.errors import UsageError
 from emoprep.protocols import assign_splits
-from emoprep.store.index import index_row, schema, with_column
+from emoprep.store.index import SAMPLE_WEIGHT, index_row, schema, with_column
 from emoprep.store.manifest import Manifest, Store, is_store, open_store
 from emoprep.store.tables import read_table
 from emoprep.utterance import SPLITS
@@ -91,7 +91,10 @@ def _open(source: Path, corpus: str | None, options: Mapping[str, str] | None) -
         if options:
             raise UsageError("IN is a store, and cut already", where=f"--{next(iter(options))}",
                              remedy="give this option to `emoprep segment`")
-        return Input(str(source), store.manifest, store.index(), store, {"store": store.fingerprint})
+        index = store.index()
+        if SAMPLE_WEIGHT in index.column_names:  # of an earlier balancing; this one decides anew
+            index = index.drop_columns([SAMPLE_WEIGHT])
+        return Input(str(source), store.manifest, index, store, {"store": store.fingerprint})
     module, read = open_corpus(source, corpus, options)
     import pyarrow
 

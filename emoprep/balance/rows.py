@@ -10,6 +10,7 @@ import numpy as np
 
 from emoprep.balance.items import Items
 from emoprep.balance.plan import BalancePlan
+from emoprep.contracts import Decision
 from emoprep.store.index import with_column
 
 if TYPE_CHECKING:
@@ -56,15 +57,21 @@ def _groups(items: Items, groups: list[list[str]]) -> list[list[str]]:
 
     A row of a made dialogue has those of the whole dialogue: a model of context sees them all.
     """
-    neighbor, found, whole = items.decision.neighbor, [], {}
+    found, whole = [], {}
     for at in items.staying.tolist():
         number = items.made[at]
-        other = neighbor[number] if number >= 0 else -1
-        found.append({*groups[items.row[at]], *(groups[other] if other >= 0 else ())})
+        parents = {items.row[at], *(_other_parents(items.decision, number) if number >= 0 else ())}
+        found.append({name for row in parents for name in groups[row]})
         if number >= 0:
             whole.setdefault(items.dialogue[at], set()).update(found[-1])
     return [sorted(whole.get(items.dialogue[at], own) if items.made[at] >= 0 else own)
             for at, own in zip(items.staying.tolist(), found, strict=True)]
+
+
+def _other_parents(decision: Decision, number: int) -> set[int]:
+    """Return the rows beside its base that a made item takes something from: features, or a label."""
+    others = set() if decision.label_rows is None else set(decision.label_rows[number].tolist())
+    return others | ({int(decision.neighbor[number])} - {-1})
 
 
 def _relabelled(plan: BalancePlan, table: pyarrow.Table, train: pyarrow.Table, made: np.ndarray) -> pyarrow.Table:

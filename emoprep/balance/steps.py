@@ -139,7 +139,7 @@ def _check_order(modules: Sequence[StrategyModule]) -> None:
         raise UsageError("a strategy cannot follow itself", where="--then", got=twice,
                          remedy="give it the target that both together would have")
     if late := next((module.NAME for module in modules[1:] if module.DIRECTION == "own"), None):
-        # It looks at the counts of IN alone, and would correct again what the first step corrected.
+        # It looks at IN's rows alone, and would correct again what the first step corrected.
         raise UsageError(f"{late} sets the counts by rules of its own, so it can only come first", where="--then",
                          got=", then ".join(names), remedy=f"use --strategy {late}")
     if {"media", "vectors"} <= {module.MAKES for module in modules}:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from emoprep.cli import options as shared
+from emoprep.errors import UsageError
 
 
 def register(app: typer.Typer, *, whole: bool = False) -> None:
@@ -36,11 +37,32 @@ def balance(
                                   "[default: mask]")] = None,
     scheme: Annotated[Optional[str], typer.Option(  # noqa: UP045
         metavar="SCHEME", help="Class weights: balanced, inverse, inv-sqrt, alpha=A, effective=BETA, "
-                               "median-frequency, log.  [default: balanced]")] = None,
+                               "median-frequency, log, none.  [default: balanced]")] = None,
     normalize: Annotated[Optional[str], typer.Option(  # noqa: UP045
         metavar="mean1|sumK|max1|min1|none", help="Of the weights.  [default: the scheme's own]")] = None,
     max_ratio: Annotated[Optional[float], typer.Option(  # noqa: UP045
         metavar="R", help="Cap the largest weight at R times the smallest.")] = None,
+    weights_from: Annotated[Optional[str], typer.Option(  # noqa: UP045
+        metavar="residual|original", help="Weigh what plan and sampler leave uncorrected, or the counts of IN.  "
+                                          "[default: residual]")] = None,
+    sampler: Annotated[Optional[str], typer.Option(  # noqa: UP045
+        metavar="NAME|Q", help="Write sampler.npz: instance, square-root, class-balanced, progressive, or q.")] = None,
+    empty_weight: Annotated[Optional[float], typer.Option(  # noqa: UP045
+        metavar="W", help="Sampler, several labels: how often a row without any label is drawn, beside the median.  "
+                          "[default: 1]")] = None,
+    sample_weights: Annotated[bool, typer.Option(
+        "--sample-weights", help="Add a column sample_weight to the train rows.")] = False,
+    stages: Annotated[Optional[str], typer.Option(  # noqa: UP045
+        metavar="drw|crt", help="Correct the skew late: deferred re-weighting, or classifier re-training.")] = None,
+    focal_gamma: Annotated[Optional[float], typer.Option(  # noqa: UP045
+        metavar="G", help="γ of the focal loss in class_weights.json.  [default: 3]")] = None,
+    focal_alpha: Annotated[bool, typer.Option(
+        "--focal-alpha", help="Put the weights into the focal loss, too.")] = False,
+    tau: Annotated[Optional[float], typer.Option(  # noqa: UP045
+        metavar="T", help="τ of the logit adjustment in class_weights.json.  [default: 1]")] = None,
+    print_weights: Annotated[bool, typer.Option(
+        "--print", help="Print the weights on one line, in the order of the labels, and nothing else on stdout.")
+    ] = False,
     nonfinite: Annotated[Optional[str], typer.Option(  # noqa: UP045
         metavar="impute-median|zero|drop|error",
         help="What is done about NaN in the train features.  [default: impute-median]")] = None,
@@ -69,14 +91,18 @@ def balance(
     from emoprep.report import Terminal
     from emoprep.report import balance as report
 
+    if json and print_weights:
+        raise UsageError("both want stdout for themselves", where="--print", remedy="leave --json or --print out")
     terminal = Terminal(json=json, quiet=quiet, verbose=verbose)
     asked = {"strategy": strategy, "then": then, "labels": labels, "target": target, "scheme": scheme,
              "normalize": normalize, "max_ratio": max_ratio, "placement": placement, "outside": outside,
-             "nonfinite": nonfinite}
+             "nonfinite": nonfinite, "weights_from": weights_from, "sampler": sampler, "empty_weight": empty_weight,
+             "stages": stages, "focal_gamma": focal_gamma, "tau": tau, "sample_weights": sample_weights or None,
+             "focal_alpha": focal_alpha or None}
     with terminal.progress("balance", unit="utterances") as tally:
         result = balance(
             source, out, jobs=shared.jobs_or_cores(jobs), overwrite=overwrite, dry_run=dry_run, corpus=corpus,
             options=options, preset=preset, split=split, seed=seed, given=given, recipe=recipe,
             strict_counts=strict_counts, force=force, protocol=protocol, all_is_train=all_is_train, progress=tally,
             announce=terminal.notes, **{name: value for name, value in asked.items() if value is not None})
-    report.show(terminal, result)
+    report.show(terminal, result, print_weights=print_weights)

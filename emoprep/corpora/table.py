@@ -87,7 +87,7 @@ def row_keys(source: Path) -> dict[int, str]:
 _OWN = ("key", "file", "start", "end", "text", "speaker", "dialogue", "turn", "split")
 
 # What a sample's `.json` says of its media, and the columns of a feature store.
-_TAKEN = {"size", "columns", "faces", "face_mask", "face_rule", "audio", "video", "words", "transcript"}
+_TAKEN = {"size", "columns", "view", "faces", "face_mask", "face_rule", "audio", "video", "words", "transcript"}
 
 
 def column_name(text: str) -> str:

@@ -6,10 +6,14 @@ import functools
 import io
 import re
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from emoprep.media.clock import strip_shape
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 __all__ = ["BLACK", "Strip", "decode_flac", "decode_strip", "encode_flac", "join_strips"]
 
@@ -44,6 +48,17 @@ class Strip:
         self.waiting.append(picture)
         if len(self.waiting) == self.at_once:
             self._encode()
+
+    def extend(self, frames: np.ndarray) -> None:
+        """Take the next pictures, uint8 [n, size, size, 3] in RGB; they are encoded now."""
+        from PIL import Image
+
+        self._encode()
+        for begin in range(0, len(frames), self.at_once):
+            some = frames[begin:begin + self.at_once]
+            self.head, scan = _encoded(Image.fromarray(some.reshape(-1, self.size, 3)))
+            self.scans.append((len(some), scan))
+        self.frames += len(frames)
 
     def skip_to(self, frame: int) -> None:
         """Leave all pictures before this one black that have not come; those that have are encoded now."""
@@ -111,8 +126,12 @@ def _scan(pictures: Sequence[np.ndarray]) -> tuple[bytes, bytes]:
     planes = np.empty((3, count, size, size), np.uint8)
     for number, picture in enumerate(pictures):
         planes[:, number] = picture.transpose(2, 0, 1)
-    image = Image.merge("YCbCr", [Image.frombuffer("L", (size, count * size), plane, "raw", "L", 0, 1)
-                                  for plane in planes])
+    return _encoded(Image.merge("YCbCr", [Image.frombuffer("L", (size, count * size), plane, "raw", "L", 0, 1)
+                                          for plane in planes]))
+
+
+def _encoded(image: Image.Image) -> tuple[bytes, bytes]:
+    """Return head and scan of a picture's JPEG."""
     with io.BytesIO() as buffer:
         image.save(buffer, "JPEG", quality=QUALITY, subsampling="4:2:0", restart_marker_rows=1)
         jpeg = buffer.getvalue()

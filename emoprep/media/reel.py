@@ -121,7 +121,8 @@ class Clip:
 
     `whole_seconds` is the length before it was truncated. `film_end` and `sound_end` are where the source's
     pictures and its sound end, if the pass came so far (None: they go on beyond the window, or there are none).
-    `follower` has seen the pictures, where the window has one.
+    `follower` has seen the pictures, where the window has one. `view` is [x, y, w, h] of what a picture shows, in
+    pixels of the film as displayed.
     """
 
     seconds: Fraction = Fraction(0)
@@ -132,6 +133,7 @@ class Clip:
     film_end: Fraction | None = None
     sound_end: Fraction | None = None
     follower: Any = None
+    view: list[float] = field(default_factory=list)
 
 
 def most_frames(size: int) -> int:
@@ -159,6 +161,7 @@ class Reel:
         self.frames = None if self.length is None else frame_count(self.length, recipe.fps)
         self.most = most_frames(recipe.size)
         self.pictures, self.sounds, self.samples = develop(), [], None
+        self.view: list[float] = []
         self.follower = window.follow() if video and window.follow is not None else None
         # Complete before the source ends: all pictures are there, and so is all sound.
         self.seen, self.heard = not video, not (audio and window.sound)
@@ -201,6 +204,8 @@ class Reel:
     def _take(self, picture: Picture) -> None:
         scaled = picture.scaled(self.window.view)
         self.pictures.append(scaled)
+        if not self.view:
+            self.view = picture.whole(self.window.view).view(self.recipe.fit)
         if self.follower is not None:
             self.follower.see(picture.whole(self.window.view), scaled)
 
@@ -228,7 +233,7 @@ class Reel:
         if self.window.end is not None and source_end is not None and stop > source_end + LATE_S:
             clip.flags.append("beyond-the-source")
         self._fill(clip, last, film_end)
-        clip.pictures, clip.follower = self.pictures, self.follower
+        clip.pictures, clip.follower, clip.view = self.pictures, self.follower, self.view
         if self.window.sound and sound_start is not None:
             self._add_sound(clip, sound_start, sound_end)
         return clip

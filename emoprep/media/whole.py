@@ -43,6 +43,21 @@ class Whole:
         return float(self.frame.height) if self.turns % 2 else self.frame.width * self.aspect
 
     @property
+    def height(self) -> float:
+        """Return the height as displayed."""
+        return self.frame.width * self.aspect if self.turns % 2 else float(self.frame.height)
+
+    def view(self, fit: str) -> list[float]:
+        """Return [x, y, w, h]: what of the displayed picture a frame of the strip shows, fitted into it as `fit` says.
+
+        With `pad` it is more than there is.
+        """
+        across, down = self.width, self.height
+        if fit != "stretch":
+            across = down = max(across, down) if fit == "pad" else min(across, down)
+        return [self.corner + (self.width - across) / 2, (self.height - down) / 2, across, down]
+
+    @property
     def pixels(self) -> int:
         """Return how many pixels are held."""
         return self.frame.width * self.frame.height

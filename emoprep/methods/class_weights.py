@@ -1,4 +1,4 @@
-"""Loss weights from class counts, and the document `class_weights.json`.
+"""Loss weights, margins and logit adjustments from class counts, and the document `class_weights.json`.
 
 With n_c the count of class c, N their sum and K the number of classes that have members:
 
@@ -9,9 +9,13 @@ With n_c the count of class c, N their sum and K the number of classes that have
     effective[=BETA]   (1−β)/(1−β^n_c), β = 0.999 unasked; Cui et al. 2019, eq. 2         sumK
     median-frequency   median(n)/n_c; Eigen & Fergus 2015                                 none
     log                max(1, ln(0.15·N/n_c))                                             none
+    none               1                                                                  none
 
 The last column is the normalisation that goes with it: `mean1` (mean over rows: Σ n_c·w_c = N, which keeps
 the learning rate), `sumK` (Σ w_c = K), `max1`, `min1`, `none`.
+
+Two corrections are no weights: the margins of LDAM and the adjustments of the logits (`ldam_margins`,
+`logit_adjustments`).
 """
 
 from __future__ import annotations
@@ -25,15 +29,16 @@ import numpy as np
 
 from emoprep.errors import EmoprepError, UsageError
 
-__all__ = ["NORMALIZATIONS", "SCHEMES", "ClassWeights", "class_weights", "parse_scheme"]
+__all__ = ["NORMALIZATIONS", "SCHEMES", "ClassWeights", "class_weights", "ldam_margins", "logit_adjustments",
+           "parse_scheme"]
 
 SCHEMES = {"balanced": "mean1", "inverse": "mean1", "inv-sqrt": "mean1", "alpha": "mean1",
-           "effective": "sumK", "median-frequency": "none", "log": "none"}
+           "effective": "sumK", "median-frequency": "none", "log": "none", "none": "none"}
 """The schemes, each with the normalisation that goes with it."""
 
 NORMALIZATIONS = ("mean1", "sumK", "max1", "min1", "none")
 
-_FORMS = "balanced, inverse, inv-sqrt, alpha=A, effective, effective=BETA, median-frequency or log"
+_FORMS = "balanced, inverse, inv-sqrt, alpha=A, effective, effective=BETA, median-frequency, log or none"
 _BETA = 0.999
 _LOG_SHARE = 0.15
 
@@ -61,6 +66,17 @@ class ClassWeights:
     def to_array(self) -> np.ndarray:
         """Return float32 [K] in the order of `labels`, as `class_weights.npy` holds it."""
         return np.array([self.weights[label] for label in self.labels], dtype=np.float32)
+
+    def of_rows(self, y: np.ndarray, loss_mask: np.ndarray) -> np.ndarray:
+        """Return the sample weights float32 [N] of rows of class `y` int [N]: the class's weight × loss_mask.
+
+        A row outside the scheme (y = −100) has 0.
+
+        >>> class_weights({"neutral": 6, "joy": 3}).of_rows(np.array([1, 0, -100]), np.array([1, 0.5, 1])).tolist()
+        [1.5, 0.375, 0.0]
+        """
+        inside = y >= 0
+        return (self.to_array()[np.where(inside, y, 0)] * inside * loss_mask).astype(np.float32)
 
     def to_json(self, *, task: str = "single-label", counts_source: str = "original") -> dict[str, Any]:
         """Return the document `class_weights.json`; `counts_source` is "original" or says which plan."""
@@ -92,14 +108,38 @@ def class_weights(counts: Mapping[str, int | float], scheme: str = "balanced", *
     weights = np.zeros(len(n))
     weights[present] = _normalized(raw, n[present], normalize)
     mass = n * weights
-    log_prior = [math.log(share) if share > 0 else None for share in n / n.sum()]
     return ClassWeights(
         labels=labels, counts=dict(zip(labels, map(_plain, n), strict=True)),
         scheme=name, params=params, normalize=normalize,
         weights=dict(zip(labels, weights.tolist(), strict=True)), n=_plain(n.sum()),
         kish_ess=float(mass.sum() ** 2 / (mass * weights).sum()),
         absent=tuple(label for label, there in zip(labels, present, strict=True) if not there),
-        log_prior=dict(zip(labels, log_prior, strict=True)))
+        log_prior=logit_adjustments(dict(zip(labels, n.tolist(), strict=True))))
+
+
+def ldam_margins(counts: Mapping[str, int | float], max_m: float = 0.5) -> dict[str, float | None]:
+    """Return the margin Δ_c = max_m·(n_min/n_c)^¼ of each class, None for one without members.
+
+    Cao et al. 2019 (LDAM), scaled so that the smallest class has `max_m`, as the authors' code does.
+
+    >>> ldam_margins({"neutral": 1600, "fear": 100, "joy": 0})
+    {'neutral': 0.25, 'fear': 0.5, 'joy': None}
+    """
+    smallest = min((count for count in counts.values() if count > 0), default=0)
+    return {label: max_m * (smallest / count) ** 0.25 if count > 0 else None for label, count in counts.items()}
+
+
+def logit_adjustments(counts: Mapping[str, int | float], tau: float = 1.0) -> dict[str, float | None]:
+    """Return τ·ln π_c of each class, π_c its share of the counts; None for one without members.
+
+    Added to the logits in the loss, or subtracted from them when predicting (Menon et al. 2021). At τ = 1 the
+    loss is the balanced softmax of Ren et al. 2020.
+
+    >>> logit_adjustments({"neutral": 1, "joy": 1, "fear": 0}, tau=0.5)
+    {'neutral': -0.34657359027997264, 'joy': -0.34657359027997264, 'fear': None}
+    """
+    n = sum(counts.values())
+    return {label: tau * math.log(count / n) if count > 0 else None for label, count in counts.items()}
 
 
 def parse_scheme(text: str) -> tuple[str, dict[str, float]]:
@@ -165,6 +205,8 @@ def _raw_weights(name: str, params: Mapping[str, float], n: np.ndarray) -> np.nd
         return (1 - beta) / -np.expm1(n * math.log(beta))
     if name == "median-frequency":
         return np.median(n) / n
+    if name == "none":
+        return np.ones(len(n))
     if name == "log":
         return np.maximum(1.0, np.log(_LOG_SHARE * n.sum() / n))
     return 1 / n if name == "inverse" else n ** -params["alpha"]

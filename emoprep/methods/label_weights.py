@@ -1,12 +1,12 @@
 """Loss weights of multi-label data: a pair for each label, and the `pos_weight` of binary cross-entropy.
 
-With n utterances, of which n₊ have a label and n₋ do not, `balanced` is the pair of Ho et al. (paper 002 of
+With n utterances, of which n₊ have a label and n₋ do not, `balanced` is the pair of Ibrahim et al. 2024 (paper 002 of
 this project's sources; k = 2 per label):
 
     w_true = n / (2·n₊)      w_false = n / (2·n₋)      pos_weight = w_true / w_false = n₋ / n₊
 
-`alpha=A` (`inv-sqrt` is A = ½) tempers it: pos_weight = (n₋ / n₊)^A. Every pair keeps n₊·w_true + n₋·w_false = n,
-so that the loss of a label keeps its scale.
+`alpha=A` (`inv-sqrt` is A = ½, `none` is A = 0) tempers it: pos_weight = (n₋ / n₊)^A. Every pair keeps
+n₊·w_true + n₋·w_false = n, so that the loss of a label keeps its scale.
 """
 
 from __future__ import annotations
@@ -44,6 +44,20 @@ class LabelWeights:
         """Return pos_weight as float32 [K], 1 where it is None: what `BCEWithLogitsLoss` takes."""
         return np.array([1.0 if value is None else value for value in self.pos_weight.values()], np.float32)
 
+    def of_rows(self, y: np.ndarray, loss_mask: np.ndarray) -> np.ndarray:
+        """Return the sample weights float32 [N, K] of rows with labels `y` int [N, K] (1 there, 0 not).
+
+        A label that holds has w_true, one that does not w_false, times the row's loss_mask; a row outside the
+        scheme (y = −100) has 0 throughout.
+
+        >>> found = label_weights({"happy": 2, "fear": 1}, 4)
+        >>> found.of_rows(np.array([[0, 1], [1, 1], [-100, -100]]), np.array([1, 0.5, 1])).tolist()
+        [[1.0, 2.0], [0.5, 1.0], [0.0, 0.0]]
+        """
+        pos, neg = (np.array([pair[side] for pair in self.weights.values()]) for side in ("pos", "neg"))
+        weights = np.where(y == 1, pos, neg) * (y >= 0)
+        return (weights * np.asarray(loss_mask)[:, np.newaxis]).astype(np.float32)
+
     def to_json(self, *, task: str, counts_source: str = "original") -> dict[str, Any]:
         """Return the document `class_weights.json`; `counts_source` is "original" or says which plan."""
         return {"schema": "emoprep.class_weights/1", "task": task, "split": "train", "labels": list(self.labels),
@@ -64,11 +78,11 @@ def label_weights(positives: Mapping[str, int | float], n: int | float, scheme: 
     ({'pos': 2.0, 'neg': 0.6666666666666666}, {'happy': 1.0, 'fear': 3.0})
     """
     name, params = parse_scheme(scheme)
-    if name == "balanced":
-        params = {"alpha": 1.0}
+    if name in ("balanced", "none"):
+        params = {"alpha": 1.0 if name == "balanced" else 0.0}
     elif "alpha" not in params:
         raise UsageError("this scheme weights classes, and the label scheme is multi-label", where="--scheme",
-                         expected="balanced, inv-sqrt or alpha=A", got=scheme)
+                         expected="balanced, inv-sqrt, alpha=A or none", got=scheme)
     if normalize is not None:
         raise UsageError("the weights of a label come in pairs that need no normalisation", where="--normalize",
                          got=normalize, remedy="leave it out")

@@ -7,7 +7,8 @@ squared distance would come to 100 % from one modality; so it is a third each.) 
 and deviation over their steps. Between rows that lack modalities the distance is taken over those they have
 in common and scaled up by their share, as in the nan-Euclidean distance (Dixon 1979).
 
-The space is never held for all rows: it is computed for the rows of one class at a time.
+The space is never held for all rows: it is computed for some of them at a time. Rows that are equal in all that
+counts are one place, since an utterance is no neighbour of its own copies.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ import numpy as np
 
 from emoprep.contracts import Modality
 from emoprep.errors import EmoprepError
+from emoprep.methods.nearest import Bars, Held, nearest
 
-__all__ = ["NeighborSpace", "class_neighbors", "nearest_rows", "neighbor_space", "pooled_steps",
-           "require_finite"]
+__all__ = ["NeighborSpace", "Places", "any_neighbors", "class_neighbors", "moments", "nearest_rows", "neighbor_space",
+           "places_of", "pooled_steps", "require_finite"]
 
 CLIP = 10.0
 SMALLEST_DEVIATION = 1e-8
 
-# Bounds on what is held at once: two pieces of 8 MB in float64, and 16 MB of distances.
+# A bound on what is held at once: pieces of 8 MB in float64.
 _FLOAT64_VALUES = 1_000_000
-_BLOCK_VALUES = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class NeighborSpace:
 
     blocks: tuple[_Block, ...]
     edges: tuple[int, ...]
+    weights: tuple[float, ...]
 
     def rows(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the coordinates float32 [n, D] of rows, and which modalities they have, bool [n, M]."""
@@ -72,10 +74,12 @@ class NeighborSpace:
         return z, present
 
 
-def neighbor_space(features: Mapping[str, Modality], keys: Sequence[str] = ()) -> NeighborSpace:
+def neighbor_space(features: Mapping[str, Modality], keys: Sequence[str] = (),
+                   weights: Mapping[str, float] | None = None) -> NeighborSpace:
     """Fit the neighbour space on the train rows; `keys` name a row that holds a value that is not finite.
 
-    Raises EmoprepError for such a value, and where there is no modality.
+    `weights` are those of each modality in the squared distance, 1 unless given; at 0 it is left out. Raises
+    EmoprepError for such a value, and where there is no modality.
 
     >>> text = Modality(np.array([[0, 5], [2, 5], [0, 5], [2, 5]], np.float32), np.ones(4, bool))
     >>> z, present = neighbor_space({"text": text}).rows(np.array([0, 1]))
@@ -85,9 +89,11 @@ def neighbor_space(features: Mapping[str, Modality], keys: Sequence[str] = ()) -
     if not features:
         raise EmoprepError("there is no feature to find neighbours with", where="features",
                            remedy="run `emoprep features` first")
-    blocks = tuple(_fit(name, modality, keys) for name, modality in features.items())
+    weigh = {name: float((weights or {}).get(name, 1)) for name in features}
+    fitted = {name: _fit(name, modality, keys, weigh[name] or 1.0) for name, modality in features.items()}
+    blocks = tuple(block for name, block in fitted.items() if weigh[name])
     edges = np.cumsum([0, *(block.values.shape[1] for block in blocks)]).tolist()
-    return NeighborSpace(blocks, tuple(edges))
+    return NeighborSpace(blocks, tuple(edges), tuple(weight for weight in weigh.values() if weight))
 
 
 def require_finite(name: str, values: np.ndarray, rows: np.ndarray, keys: Sequence[str] = ()) -> None:
@@ -111,19 +117,88 @@ def pooled_steps(sequences: Sequence[np.ndarray]) -> np.ndarray:
     return np.array([np.concatenate([row.mean(axis=0), row.std(axis=0)]) for row in rows], dtype=np.float32)
 
 
-def class_neighbors(space: NeighborSpace, rows: np.ndarray, k: int) -> np.ndarray:
-    """Return the k nearest other rows of each of `rows` among them, int64 [n, k], nearest first.
+# ---------------------------------------------------------------------------------------- near places
+
+@dataclass(frozen=True)
+class Places:
+    """Rows of the split int64 [n], ascending, the place of each, [n], and the first row of each place, [p]."""
+
+    rows: np.ndarray
+    place: np.ndarray
+    first: np.ndarray
+
+    def of(self, rows: np.ndarray) -> np.ndarray:
+        """Return the places of some of the rows."""
+        return self.place[np.searchsorted(self.rows, rows)]
+
+
+def places_of(space: NeighborSpace, rows: np.ndarray) -> Places:
+    """Find which of `rows` (ascending) are equal in all that counts; places come in the order of their first rows.
+
+    >>> text = Modality(np.array([[0], [1], [0]], np.float32), np.ones(3, bool))
+    >>> places_of(neighbor_space({"text": text}), np.arange(3)).place.tolist()
+    [0, 1, 0]
+    """
+    seen: dict[bytes, int] = {}
+    first, place = [], np.empty(len(rows), dtype=np.int64)
+    step = max(1, _FLOAT64_VALUES // max(1, space.edges[-1]))
+    for start in range(0, len(rows), step):
+        z, present = space.rows(rows[start:start + step])
+        z += np.float32(0)  # turns −0.0, which equals 0.0 but has another bit, into 0.0
+        for at in range(len(z)):
+            content = hashlib.blake2b(z[at], digest_size=16)
+            content.update(present[at])
+            number = seen.setdefault(content.digest(), len(first))
+            if number == len(first):
+                first.append(rows[start + at])
+            place[start + at] = number
+    return Places(rows, place, np.array(first, dtype=np.int64))
+
+
+def class_neighbors(space: NeighborSpace, rows: np.ndarray, k: int, queries: np.ndarray | None = None,
+                    apart: np.ndarray | None = None) -> np.ndarray:
+    """Return the k nearest of `rows` (ascending) for each of them, or for some, `queries`: int64 [q, k], nearest first.
 
     Rows that repeat another one exactly count as one place: its first row stands for all of them, and a row
-    is never a neighbour of itself or of its duplicates. −1 fills up where there are fewer than k.
+    is never a neighbour of itself or of its duplicates. Nor is it one of rows with the same number in `apart`
+    int64 [N], where given. −1 fills up where there are fewer than k.
     """
-    z, present = space.rows(rows)
-    first, place = _distinct_rows(z, present)
-    if len(first) < len(rows):
-        z, present = z[first], present[first]
-    found = nearest_rows(z, k, present, space.edges)
-    # Index −1 means none, and must not pick the last row.
-    return np.where(found < 0, -1, rows[first][found])[place]
+    places, queries = places_of(space, rows), rows if queries is None else queries
+    bars, second = Bars(places.of(queries)), places.first
+    if apart is not None:
+        # A place whose rows have several numbers is barred to nobody: one of its rows will do.
+        differs = apart[rows] != apart[places.first[places.place]]
+        second = places.first.copy()
+        second[places.place[differs][::-1]] = rows[differs][::-1]
+        bars = Bars(bars.own, apart[queries], np.where(second == places.first, apart[places.first], -1))
+    found = nearest(space, queries, places.first, k, bars)
+    near = places.first[found]
+    if apart is not None:
+        near = np.where(apart[near] == apart[queries][:, None], second[found], near)
+    # Index −1 means none, and must not pick the last place.
+    return np.where(found < 0, -1, near)
+
+
+def any_neighbors(space: NeighborSpace, places: Places, queries: np.ndarray, m: int) -> np.ndarray:
+    """Return the m nearest other rows of each of `queries` among those of `places`, int64 [q, m], in ascending order.
+
+    Here each copy of a row counts: those at the query's own place come before all others, and of rows at one place
+    the lowest comes first. −1 fills up where fewer than m have a modality in common with the query.
+    """
+    own, size = places.of(queries), np.bincount(places.place, minlength=len(places.first))
+    several = size.max(initial=1) > 1
+    found = nearest(space, queries, places.first, m, Bars(own), ordered=several)
+    near = np.where(found < 0, -1, places.first[found])
+    order, start = np.argsort(places.place, kind="stable"), np.cumsum(size) - size
+    many = (size[own] > 1) | ((size[found] > 1) & (found >= 0)).any(axis=1)
+    for query in np.flatnonzero(many) if several else ():
+        rows = [places.rows[order[start[place]:start[place] + size[place]]]
+                for place in (own[query], *found[query]) if place >= 0]
+        rows[0] = rows[0][rows[0] != queries[query]]
+        nearest_first = np.concatenate(rows)[:m]
+        near[query] = -1
+        near[query, :len(nearest_first)] = nearest_first
+    return np.sort(near, axis=1)
 
 
 def nearest_rows(z: np.ndarray, k: int, present: np.ndarray | None = None,
@@ -133,136 +208,40 @@ def nearest_rows(z: np.ndarray, k: int, present: np.ndarray | None = None,
     `present` bool [n, M] tells the modalities that a row has, which span the columns between `edges`; z is
     zero elsewhere. −1 stands where fewer than k other rows have a modality in common with the row.
 
-    Distances come from blocks of a float32 matrix product. Where those cannot tell two rows apart, the rows
-    that compete are compared again in float64: the result is exact and depends on neither blocks nor threads.
-
     >>> nearest_rows(np.array([[0], [1], [3], [1]], np.float32), 2).tolist()
     [[1, 3], [3, 0], [1, 3], [1, 0]]
     """
-    if present is None or present.all():
+    if present is None:
         present, edges = np.ones((len(z), 1), dtype=bool), (0, z.shape[1])
-    space = _Coordinates(z, present, edges)
-    neighbors = np.full((len(z), k), -1, dtype=np.int64)
-    if min(k, len(z) - 1) < 1:
-        return neighbors
-    norms = np.stack([np.einsum("ij,ij->i", z[:, low:high], z[:, low:high])
-                      for low, high in pairwise(edges)], axis=1)
-    step = max(1, _BLOCK_VALUES // len(z))
-    for start in range(0, len(z), step):
-        block = slice(start, min(start + step, len(z)))
-        near = _ranked(space, _screened(space, norms, block), norms[block].sum(axis=1), start, k)
-        neighbors[block, :near.shape[1]] = near
-    return neighbors
+    every = np.arange(len(z))
+    return nearest(Held(z, present, edges, (1.0,) * present.shape[1]), every, every, k, Bars(every))
 
 
-@dataclass(frozen=True)
-class _Coordinates:
-    """The rows of one class: z float32 [n, D], present bool [n, M], edges [M + 1]."""
+# --------------------------------------------------------------------------------------------- fitting
 
-    z: np.ndarray
-    present: np.ndarray
-    edges: tuple[int, ...]
-
-    def exact(self, row: int, others: np.ndarray) -> np.ndarray:
-        """Return the squared distances float64 [m] of a row to others, ∞ without a common modality."""
-        common = self.present[others] & self.present[row]
-        squares = np.zeros(len(others))
-        step = max(1, _FLOAT64_VALUES // self.z.shape[1])
-        for start in range(0, len(others), step):
-            some = slice(start, start + step)
-            difference = np.subtract(self.z[others[some]], self.z[row], dtype=np.float64)
-            difference *= difference
-            for modality, (low, high) in enumerate(pairwise(self.edges)):
-                part = difference[:, low:high].sum(axis=1)
-                squares[some] += np.where(common[some, modality], part, 0)
-        return self.over_common(squares, common.sum(axis=1))
-
-    def over_common(self, squares: np.ndarray, common: np.ndarray) -> np.ndarray:
-        """Scale sums over the common modalities to all of them, ∞ where there is none in common."""
-        return np.where(common > 0, squares * (self.present.shape[1] / np.maximum(common, 1)), np.inf)
-
-    def rounding(self, norms: np.ndarray, farthest: np.ndarray) -> np.ndarray:
-        """Return how far the screened distances of rows may be off, float64 [b], up to `farthest` (squared).
-
-        Eight deviations of the rounding of an inner product, √D·u·(|a|² + |b|²) (Higham & Mary 2019), plus
-        that of the sums; |b| is at most |a| + √farthest. Few common modalities scale it up.
-        """
-        a = norms.astype(np.float64)
-        b = (np.sqrt(a) + np.sqrt(farthest)) ** 2
-        return (8 * np.sqrt(self.z.shape[1]) + 4) * 2.0 ** -24 * (a + b) * self.present.shape[1]
-
-
-def _screened(space: _Coordinates, norms: np.ndarray, block: slice) -> np.ndarray:
-    """Return squared distances float32 [b, n] of the rows of a block to all rows, ∞ to themselves."""
-    distances = space.z[block] @ space.z.T
-    distances *= -2
-    if space.present.shape[1] == 1:
-        distances += norms[block]
-        distances += norms[:, 0]
-    else:
-        # |a|² and |b|² each over the modalities that the other row has too; a·b has zeros in the others.
-        there = space.present.astype(np.float32)
-        distances += norms[block] @ there.T
-        distances += there[block] @ norms.T
-        distances = space.over_common(distances, there[block] @ there.T)
-    np.fill_diagonal(distances[:, block], np.inf)
-    return distances
-
-
-def _ranked(space: _Coordinates, distances: np.ndarray, norms: np.ndarray, start: int, k: int) -> np.ndarray:
-    """Return the k nearest rows int64 [b, ≤ k] of rows start … start + b, from screened distances [b, n]."""
-    # One more than k, to see whether the last place is contested.
-    wide = min(k + 1, distances.shape[1] - 1)
-    found = np.argpartition(distances, wide - 1, axis=1)[:, :wide]
-    near = np.take_along_axis(distances, found, axis=1)
-    order = np.argsort(near, axis=1)
-    found, near = np.take_along_axis(found, order, axis=1), np.take_along_axis(near, order, axis=1)
-    last = near[:, min(k, wide) - 1].astype(np.float64)
-    slack = 2 * space.rounding(norms, np.maximum(last, 0))
-    with np.errstate(invalid="ignore"):  # ∞ − ∞: neither is a neighbour
-        unsure = (np.diff(near, axis=1) <= slack[:, None]).any(axis=1)
-    for row in np.flatnonzero(unsure):
-        rivals = np.flatnonzero((distances[row] <= last[row] + slack[row]) & np.isfinite(distances[row]))
-        exact = space.exact(start + row, rivals)
-        # A stable sort of rows in order: of equally near ones the lowest comes first.
-        order = np.argsort(exact, kind="stable")[:wide]
-        found[row, :len(order)], near[row, :len(order)] = rivals[order], exact[order]
-    return np.where(np.isinf(near), -1, found)[:, :k]
-
-
-def _distinct_rows(z: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first row of each distinct one [u], and which of those each row is [n]."""
-    seen: dict[bytes, int] = {}
-    first, place = [], np.empty(len(z), dtype=np.int64)
-    for row in range(len(z)):
-        # Adding 0 turns −0.0, which equals 0.0 but has another bit, into 0.0.
-        content = hashlib.blake2b(z[row] + np.float32(0), digest_size=16)
-        content.update(present[row])
-        digest = content.digest()
-        if digest not in seen:
-            seen[digest] = len(first)
-            first.append(row)
-        place[row] = seen[digest]
-    return np.array(first, dtype=np.int64), place
-
-
-def _fit(name: str, modality: Modality, keys: Sequence[str]) -> _Block:
+def _fit(name: str, modality: Modality, keys: Sequence[str], weight: float) -> _Block:
     """Take mean and deviation over the rows that have the modality, block by block."""
     sequence = isinstance(modality.values, list)
     values = pooled_steps(modality.values) if sequence else np.asarray(modality.values, dtype=np.float32)
     present = np.asarray(modality.present, dtype=bool)
-    mean, deviation = _moments(name, values, present, keys)
+    mean, deviation = moments(name, values, np.flatnonzero(present), keys)
     varies = deviation >= SMALLEST_DEVIATION
-    root = np.sqrt(max(1, varies.sum()))
+    root = np.sqrt(max(1, varies.sum()) / weight)
     factor = np.divide(1 / root, deviation, out=np.zeros_like(deviation), where=varies)
     return _Block(values, present, mean.astype(np.float32), factor.astype(np.float32),
                   np.float32(CLIP / root))
 
 
-def _moments(name: str, values: np.ndarray, present: np.ndarray,
-             keys: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and deviation float64 [d], merging blocks as Chan, Golub & LeVeque (1983) do."""
-    rows = np.flatnonzero(present)
+def moments(name: str, values: np.ndarray, rows: np.ndarray,
+            keys: Sequence[str] = ()) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and deviation float64 [d] of `rows` (ascending) of values [N, d]; zeros for no row.
+
+    Blocks are merged as Chan, Golub & LeVeque (1983) do. Raises EmoprepError for a value that is not finite.
+
+    >>> mean, deviation = moments("audio", np.array([[1], [9], [3]], np.float32), np.array([0, 2]))
+    >>> mean.tolist(), deviation.tolist()
+    ([2.0], [1.0])
+    """
     count, mean, squares = 0, np.zeros(values.shape[1]), np.zeros(values.shape[1])
     if not len(rows):
         return mean, squares

@@ -1,8 +1,8 @@
 """What papers did to their data, as data: settings of `emoprep balance` by corpus, one TOML file a paper.
 
-A file has `title`, `paper` (who, what, where), `notes` (told with every run), and a table a corpus: settings by the name
-of the option with _ for -, and further `notes`. What a paper leaves open and how it was decided stands on its page,
-`docs/recipes/<name>.md`.
+A file has `title`, `paper` (who, what, where), `notes` (told with every run), and a table a corpus: settings by the
+name of the option with _ for -, and further `notes`. What a paper leaves open and how it was decided stands on its
+page, `docs/recipes/<name>.md`.
 """
 
 from __future__ import annotations

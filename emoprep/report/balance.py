@@ -8,18 +8,21 @@ from emoprep.methods.skew import measure
 from emoprep.report.terminal import Terminal, compact, table
 
 
-def show(terminal: Terminal, result: BalanceResult) -> None:
-    """Show each class before and after, its weight, and what could not be reached."""
+def show(terminal: Terminal, result: BalanceResult, *, print_weights: bool = False) -> None:
+    """Show each class before and after, its weight, and what could not be reached; or the weights alone."""
     terminal.notes(result.notes)
+    if print_weights:
+        terminal.show(result.plan.weighing.line())
+        return
     if terminal.json:
         terminal.document(result.to_json())
         return
     plan = result.plan
     title = f"{plan.strategy} ({plan.scheme.name}, train)" + (" – dry run" if result.state == "dry run" else "")
-    multi = plan.scheme.task == MULTI
+    multi, weighed = plan.scheme.task == MULTI, plan.weighing.weights
     rows = table(title, "label" if multi else "class", "before", "requested", "after", "change",
                  "pos_weight" if multi else "weight")
-    weights = plan.weights.pos_weight if multi else plan.weights.weights
+    weights = weighed.pos_weight if multi else weighed.weights
     for label in plan.scheme.labels:
         before, after = plan.before[label], plan.after[label]
         rows.add_row(label, compact(before), compact(plan.requested[label]), compact(after),
@@ -35,9 +38,9 @@ def show(terminal: Terminal, result: BalanceResult) -> None:
     if plan.shortfall:
         terminal.show("not reached: " + ", ".join(f"{label} {compact(lack)}" for label, lack
                                                   in plan.shortfall.items()))
-    if plan.weights.absent:
-        terminal.notes([f"none or all of the train utterances are {', '.join(plan.weights.absent)}: no pos_weight"
-                        if multi else f"no train utterance is {', '.join(plan.weights.absent)}: weight 0"])
+    if weighed.absent:
+        terminal.notes([f"none or all of the train utterances are {', '.join(weighed.absent)}: no pos_weight"
+                        if multi else f"no train utterance is {', '.join(weighed.absent)}: weight 0"])
     if result.state == "dry run":
         estimate = plan.estimate()
         size = f", about {compact(estimate['estimated_bytes'] / 1e6, 1)} MB" if estimate["estimated_bytes"] else ""

@@ -165,6 +165,7 @@ def _joined(film: Part, sound: Part) -> Clip:
     clip = Clip(lengths[0].seconds, lengths[0].whole_seconds)
     if isinstance(film, Clip):
         clip.pictures, clip.flags, clip.follower = film.pictures, list(film.flags), film.follower
+        clip.view = film.view
     elif film is not None:
         clip.flags.append("film-undecodable")
     if isinstance(sound, Clip):
@@ -222,8 +223,8 @@ def _sample(utterance: Utterance, clip: Clip, task: ShardTask) -> Made:
                     has_video=bool(clip.pictures), has_audio=clip.samples is not None,
                     flags=[*utterance.flags, *clip.flags], shard=task.name)
     words = [{"word": word, "start": begin, "end": end} for word, begin, end in utterance.words]
-    members["json"] = sample_json(row, size=recipe.size, columns=columns, faces=faces.boxes,
-                                  face_mask=faces.mask, face_rule=faces.rule)
+    members["json"] = sample_json(row, size=recipe.size, columns=columns, view=clip.view if clip.pictures else [],
+                                  faces=faces.boxes, face_mask=faces.mask, face_rule=faces.rule)
     members["txt"] = utterance.text.encode()
     members["words.json"] = json.dumps(words, ensure_ascii=False).encode()
     return row, members, faces

@@ -8,7 +8,7 @@ from typing import Any
 
 from emoprep.labels import SINGLE
 from emoprep.store.folder import INDEX
-from emoprep.store.index import COLUMNS
+from emoprep.store.index import COLUMNS, SAMPLE_WEIGHT
 from emoprep.store.manifest import Manifest
 from emoprep.store.tables import TRANSCRIPT, has_column
 
@@ -17,8 +17,8 @@ __all__ = ["card"]
 _TYPES = {"string": {"dtype": "string"}, "bool": {"dtype": "bool"}, "strings": {"list": "string"}}
 
 # How the media in `.json` were made; beside the index row (docs/store.md).
-MADE = {"size": {"dtype": "int32"}, "columns": {"dtype": "int32"}, "faces": {"list": {"list": "float32"}},
-        "face_mask": {"list": "int8"}, "face_rule": {"dtype": "string"}}
+MADE = {"size": {"dtype": "int32"}, "columns": {"dtype": "int32"}, "view": {"list": "float32"},
+        "faces": {"list": {"list": "float32"}}, "face_mask": {"list": "int8"}, "face_rule": {"dtype": "string"}}
 WORDS = {"list": [{"name": "word", "dtype": "string"}, {"name": "start", "dtype": "float64"},
                   {"name": "end", "dtype": "float64"}]}
 
@@ -59,16 +59,24 @@ def _row_features(manifest: Manifest) -> list[dict[str, Any]]:
                   for scheme in manifest.schemes.values()]
 
 
+def _sample_weight(manifest: Manifest) -> list[dict[str, Any]]:
+    """Return the column that train alone has; where the card names it, the other splits are read as null."""
+    length = manifest.sample_weights
+    if length is None:
+        return []
+    return [{"name": SAMPLE_WEIGHT, **({"list": "float32", "length": length} if length else {"dtype": "float32"})}]
+
+
 def _features(manifest: Manifest) -> list[dict[str, Any]]:
     row = _row_features(manifest)
     if manifest.kind == "annotation":
-        return row
+        return [*row, *_sample_weight(manifest)]
     if manifest.kind == "features":
         for feature in row:
             if feature["name"] == "text":
                 feature["name"] = TRANSCRIPT
         extra = [has_column(name) for name in manifest.modalities if has_column(name) not in COLUMNS]
-        return [*row, *({"name": name, "dtype": "bool"} for name in extra),
+        return [*row, *({"name": name, "dtype": "bool"} for name in extra), *_sample_weight(manifest),
                 *({"name": name, **_vector(modality)} for name, modality in manifest.modalities.items())]
     made = [{"name": name, **kind} for name, kind in MADE.items()]
     members = {"json": {"struct": row + made}, "txt": {"dtype": "string"}, "words.json": WORDS}

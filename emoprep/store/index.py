@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from emoprep.utterance import Utterance
 
-__all__ = ["COLUMNS", "CUT_COLUMNS", "MEDIA_COLUMNS", "index_row", "index_table", "read_index", "schema",
-           "with_column", "with_media", "write_index"]
+__all__ = ["COLUMNS", "CUT_COLUMNS", "MEDIA_COLUMNS", "SAMPLE_WEIGHT", "index_row", "index_table", "read_index",
+           "schema", "with_column", "with_media", "write_index"]
 
 COLUMNS = {
     "key": "string", "corpus": "string", "split": "string", "dialogue": "string", "turn": "int32",
@@ -30,6 +30,9 @@ COLUMNS = {
 MEDIA_COLUMNS = {"start": None, "end": None, "frames": None, "fps": None, "samples": None, "sample_rate": None,
                  "has_video": False, "has_audio": False, "shard": None}
 """What an utterance without media has in these columns."""
+
+SAMPLE_WEIGHT = "sample_weight"
+"""The column that `balance --sample-weights` adds to the train rows of the index and of tables, null elsewhere."""
 
 CUT_COLUMNS = (*MEDIA_COLUMNS, "flags")
 """The columns that cutting an utterance decides; annotation decides all others."""

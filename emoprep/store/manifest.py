@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from emoprep import __version__
 from emoprep.errors import EmoprepError, MissingInput
-from emoprep.labels import LabelScheme
+from emoprep.labels import MULTI, LabelScheme
 from emoprep.store.folder import INDEX, MANIFEST, fingerprint, pieces_intact
 
 if TYPE_CHECKING:
@@ -62,6 +62,13 @@ class Manifest:
             "fingerprint": fingerprint(self.facts),
         }
         return (json.dumps(data, ensure_ascii=False, indent=1) + "\n").encode()
+
+    @property
+    def sample_weights(self) -> int | None:
+        """How long the lists in the column `sample_weight` are: 0 for plain numbers, None without the column."""
+        if not (self.balance or {}).get("sample_weights"):
+            return None
+        return len(self.balance["labels"]) if self.balance["task"] == MULTI else 0
 
     @classmethod
     def from_bytes(cls, raw: bytes, where: str) -> Manifest:

@@ -13,9 +13,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from emoprep.contracts import Decision, Problem, Setting, settle
-from emoprep.errors import UsageError
-from emoprep.methods.neighbors import NeighborSpace, class_neighbors, neighbor_space, require_finite
+from emoprep.contracts import Decision, Problem, settle
+from emoprep.methods.imblearn_draws import (
+    absent_note,
+    check_compat,
+    check_members,
+    draw_pairs,
+    raw_rows,
+    sklearn_neighbors,
+)
+from emoprep.methods.pairs import BASE_CHOICE, PAIR_OPTIONS, Drawn, choose_bases, find_partners, pairs_decision
 from emoprep.methods.targets import class_gaps
 from emoprep.utterance import child_seed
 
@@ -25,10 +32,7 @@ NEEDS = "features"
 DIRECTION = "over"
 TASKS = ("single-label",)
 MAKES = "vectors"
-# `renorm` is carried out where the vectors are made: see `emoprep.methods.interpolate`.
-OPTIONS = {"k_neighbors": Setting(5, "neighbours to choose from", "K"),
-           "imblearn_compat": Setting(False, "draw bit for bit what imbalanced-learn draws"),
-           "renorm": Setting("off", "bring unit vectors back to length 1", "off|auto")}
+OPTIONS = {**PAIR_OPTIONS, "base_choice": BASE_CHOICE}
 
 
 def decide(problem: Problem) -> Decision:
@@ -47,89 +51,23 @@ def decide(problem: Problem) -> Decision:
     (['interpolate', 'repeat'], ('fear: 1 of 1 new items repeat an utterance that has no neighbour',))
     """
     options = settle(OPTIONS, problem.options)
-    k = options["k_neighbors"]
-    if not isinstance(k, int) or k < 1:
-        raise UsageError("this number of neighbours is not possible", where="--k-neighbors",
-                         expected="a whole number of at least 1", got=str(k), remedy="write --k-neighbors 5")
-    if not problem.features:
-        raise UsageError("there is no feature to interpolate", where=f"--strategy {NAME}",
-                         expected="a feature store", remedy="run `emoprep features` first")
     gaps = list(class_gaps(problem, "over"))
     if options["imblearn_compat"]:
-        drawn, notes = _drawn_as_imblearn(problem, gaps, k)
-    else:
-        space = neighbor_space(problem.features, problem.keys)
-        drawn = [_drawn(problem.seed, label, space, rows, missing, k) for label, rows, missing in gaps]
-        notes = [note for (label, _, _), (_, neighbor, _) in zip(gaps, drawn, strict=True)
-                 for note in _alone(label, neighbor)]
-    empty = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0))
-    base, neighbor, lam = (np.concatenate(parts) for parts in zip(empty, *drawn, strict=True))
-    return Decision.of(problem, np.where(neighbor < 0, "repeat", "interpolate"), base, neighbor, lam,
-                       notes=tuple(notes))
+        check_compat(problem, options, "SMOTE")
+        drawn = [_as_imblearn(problem, label, rows, missing, options["k_neighbors"]) for label, rows, missing in gaps]
+        return pairs_decision(problem, drawn, absent_note(problem.features))
+    partners, drawn = find_partners(problem, options, NAME), []
+    for label, rows, missing in gaps:
+        rng = np.random.default_rng(child_seed(problem.seed, NAME, label, 0))
+        base = choose_bases(rng, rows, missing, options["base_choice"])
+        drawn.append((label, base, *partners.pair(rng, base, rows)))
+    return pairs_decision(problem, drawn)
 
 
-def _drawn(seed: int, label: str, space: NeighborSpace, rows: np.ndarray, missing: int,
-           k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return base, neighbor and λ of one class's new items, [missing] each."""
-    rng = np.random.default_rng(child_seed(seed, NAME, label, 0))
-    near = class_neighbors(space, rows, min(k, len(rows) - 1))
-    choices = (near >= 0).sum(axis=1)
-    pick, place, lam = rng.integers(len(rows), size=missing), rng.random(missing), rng.random(missing)
-    alone = choices[pick] == 0
-    neighbor = np.full(missing, -1, dtype=np.int64)
-    column = (place * choices[pick]).astype(np.int64)
-    neighbor[~alone] = near[pick[~alone], column[~alone]]
-    return rows[pick], neighbor, np.where(alone, np.nan, lam)
-
-
-def _alone(label: str, neighbor: np.ndarray) -> list[str]:
-    alone = int((neighbor < 0).sum())
-    if not alone:
-        return []
-    return [f"{label}: {alone} of {len(neighbor)} new items repeat an utterance that has no neighbour"]
-
-
-# ------------------------------------------------------------------------------- imbalanced-learn's draws
-
-def _drawn_as_imblearn(problem: Problem, gaps: list[tuple[str, np.ndarray, int]],
-                       k: int) -> tuple[list[tuple[np.ndarray, np.ndarray, np.ndarray]], list[str]]:
-    """Return base, neighbor and λ for each class as imbalanced-learn 0.14's `SMOTE._make_samples` draws them.
-
-    The generator starts anew for each class, since imbalanced-learn reads its integer seed again there: its
-    classes share their random numbers.
-    """
-    from sklearn.neighbors import NearestNeighbors
-
-    _check_compat(problem, gaps, k)
-    drawn = []
-    for _, rows, missing in gaps:
-        x = np.hstack([np.asarray(modality.values, dtype=np.float32)[rows]
-                       for modality in problem.features.values()])
-        near = NearestNeighbors(n_neighbors=k + 1).fit(x).kneighbors(x, return_distance=False)[:, 1:]
-        random = np.random.RandomState(problem.seed)
-        pick = random.randint(low=0, high=near.size, size=missing)
-        lam = random.uniform(size=missing)
-        row, column = np.divmod(pick, k)
-        drawn.append((rows[row], rows[near[row, column]], lam))
-    lacking = sum(int((~np.asarray(modality.present)).sum()) for modality in problem.features.values())
-    notes = [f"imbalanced-learn took {lacking} absent modalities for zeros when it chose neighbours"]
-    return drawn, notes if lacking else []
-
-
-def _check_compat(problem: Problem, gaps: list[tuple[str, np.ndarray, int]], k: int) -> None:
-    where = "--imblearn-compat"
-    for name, modality in problem.features.items():
-        if isinstance(modality.values, list):
-            raise UsageError(f"imbalanced-learn has no SMOTE for sequences, and {name} is one", where=where,
-                             expected="vectors", got=f"clock {modality.clock}",
-                             remedy="leave --imblearn-compat out, or make features with --pool mean")
-        # A few rows at a time: the answer for all at once would be a quarter of the features in size.
-        for start in range(0, len(problem.keys), 500):
-            some = np.arange(start, min(start + 500, len(problem.keys)))
-            require_finite(name, modality.values, some, problem.keys)
-    for label, rows, _ in gaps:
-        if len(rows) <= k:
-            raise UsageError(
-                f"imbalanced-learn's SMOTE cannot add to {label}", where=where,
-                expected=f"more than {k} members for {k} neighbours", got=f"{label} has {len(rows)}",
-                remedy=f"use --k-neighbors {max(1, len(rows) - 1)}, or leave --imblearn-compat out")
+def _as_imblearn(problem: Problem, label: str, rows: np.ndarray, missing: int, k: int) -> Drawn:
+    """Draw as `SMOTE._fit_resample`."""
+    check_members(label, rows, k, "SMOTE")
+    x = raw_rows(problem.features, rows)
+    near = sklearn_neighbors(x, x, k)
+    row, column, lam = draw_pairs(problem.seed, near, missing)
+    return label, rows[row], rows[near[row, column]], lam

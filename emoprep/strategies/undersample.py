@@ -1,7 +1,8 @@
 """Take utterances of large classes out of the loss, drawn at random without replacement.
 
 imbalanced-learn's RandomUnderSampler in kind. An utterance that is dropped tears a hole into its dialogue,
-so by default it stays as context with loss_mask 0; `--drop delete` removes it.
+so by default it stays as context with loss_mask 0; `--drop delete` removes it. With `imblearn_compat` the draws are
+RandomUnderSampler's own, given the classes that shrink and their counts.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import numpy as np
 
 from emoprep.contracts import Decision, Problem, Setting, settle
 from emoprep.errors import UsageError
+from emoprep.methods.pairs import COMPAT
 from emoprep.methods.targets import class_gaps
 from emoprep.utterance import child_seed
 
@@ -19,7 +21,8 @@ NEEDS = "labels"
 DIRECTION = "under"
 TASKS = ("single-label",)
 MAKES = "nothing"
-OPTIONS = {"drop": Setting("mask", "by loss mask (the utterance stays as context), or deleting", "mask|delete")}
+OPTIONS = {"drop": Setting("mask", "by loss mask (the utterance stays as context), or deleting", "mask|delete"),
+           "imblearn_compat": COMPAT}
 
 _KEPT = {"mask": "mask", "delete": "drop"}
 
@@ -33,12 +36,16 @@ def decide(problem: Problem) -> Decision:
     >>> sorted(decide(problem).kept.tolist())
     ['keep', 'mask']
     """
-    drop = settle(OPTIONS, problem.options)["drop"]
-    if drop not in _KEPT:
-        raise UsageError("this way to drop is not known", where="--drop", expected="mask or delete", got=drop,
-                         remedy="mask keeps the utterance as context, delete removes it")
-    kept = np.full(len(problem.keys), "keep")
+    options = settle(OPTIONS, problem.options)
+    if options["drop"] not in _KEPT:
+        raise UsageError("this way to drop is not known", where="--drop", expected="mask or delete",
+                         got=options["drop"], remedy="mask keeps the utterance as context, delete removes it")
+    kept, shared = np.full(len(problem.keys), "keep"), np.random.RandomState(problem.seed)
     for label, rows, surplus in class_gaps(problem, "under"):
-        rng = np.random.default_rng(child_seed(problem.seed, NAME, label, 0))
-        kept[rng.choice(rows, min(surplus, len(rows)), replace=False)] = _KEPT[drop]
+        if options["imblearn_compat"]:  # one stream of random numbers for all classes, and it draws who stays
+            gone = np.delete(rows, shared.choice(len(rows), len(rows) - surplus, replace=False))
+        else:
+            rng = np.random.default_rng(child_seed(problem.seed, NAME, label, 0))
+            gone = rng.choice(rows, min(surplus, len(rows)), replace=False)
+        kept[gone] = _KEPT[options["drop"]]
     return Decision.of(problem, kept=kept)

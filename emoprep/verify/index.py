@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from emoprep.errors import EmoprepError
 from emoprep.media.clock import frame_count, sample_count
 from emoprep.store.folder import INDEX, MANIFEST
-from emoprep.store.index import COLUMNS, MEDIA_COLUMNS, schema
+from emoprep.store.index import COLUMNS, MEDIA_COLUMNS, SAMPLE_WEIGHT, schema
 from emoprep.store.manifest import Store
 from emoprep.store.tables import has_column
 from emoprep.utterance import SPLITS, check_key
@@ -49,6 +49,8 @@ def _columns_are_right(index: pyarrow.Table, store: Store, findings: Findings) -
     manifest = store.manifest
     extra = {has_column(name): pyarrow.bool_() for name in manifest.modalities if has_column(name) not in COLUMNS} \
         if manifest.kind == "features" else {}
+    if (length := manifest.sample_weights) is not None:
+        extra[SAMPLE_WEIGHT] = pyarrow.list_(pyarrow.float32(), length) if length else pyarrow.float32()
     expected = schema(manifest.annotation, manifest.schemes.values(), extra)
     there = {field.name: field.type for field in index.schema}
     if len(there) != len(index.schema):

@@ -15,7 +15,7 @@ import numpy as np
 from emoprep import engine
 from emoprep.errors import EmoprepError
 from emoprep.store.folder import INDEX
-from emoprep.store.index import COLUMNS
+from emoprep.store.index import COLUMNS, SAMPLE_WEIGHT
 from emoprep.store.manifest import open_store
 from emoprep.store.shards import Member, entries
 from emoprep.verify.findings import Finding, Findings, listed
@@ -271,4 +271,5 @@ def _rows(store: str, shard: str) -> dict[str, dict[str, Any]]:
 @lru_cache(maxsize=1)
 def _index(store: str, _time: int, _size: int):
     """Return the index; each worker reads it once, because to hand out its rows would take longer."""
-    return open_store(Path(store)).index()
+    index = open_store(Path(store)).index()
+    return index.drop_columns([SAMPLE_WEIGHT]) if SAMPLE_WEIGHT in index.column_names else index  # of the index alone

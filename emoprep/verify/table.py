@@ -14,7 +14,7 @@ import numpy as np
 from emoprep import engine
 from emoprep.labels import MULTI
 from emoprep.store.folder import INDEX
-from emoprep.store.index import read_index
+from emoprep.store.index import SAMPLE_WEIGHT, read_index
 from emoprep.store.manifest import Store
 from emoprep.store.tables import GROUP_ROWS, TRANSCRIPT, has_column
 from emoprep.verify.findings import Findings, listed
@@ -81,6 +81,8 @@ def _rows(task: TableTask) -> pyarrow.Table:
     index = read_index(Path(task.store, INDEX))
     column, split = index.column("split"), Path(task.facts["name"]).stem
     rows = index.filter(compute.is_null(column) if split == "all" else compute.equal(column, split))
+    if split != "train" and SAMPLE_WEIGHT in rows.column_names:
+        rows = rows.drop_columns([SAMPLE_WEIGHT])  # these tables are IN's own
     return rows.rename_columns([TRANSCRIPT if name == "text" else name for name in rows.column_names])
 
 

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 
 from emoprep.errors import EmoprepError, UsageError
-from emoprep.methods.class_weights import class_weights, parse_scheme
+from emoprep.methods.class_weights import class_weights, ldam_margins, logit_adjustments, parse_scheme
+from emoprep.methods.samplers import class_probabilities
+from emoprep.methods.targets import decide_targets
 
 MELD = {"neutral": 4710, "surprise": 1205, "fear": 268, "sadness": 683, "joy": 1743, "disgust": 271,
         "anger": 1109}
@@ -131,6 +133,35 @@ def test_an_absent_class_weighs_nothing_and_is_listed():
     assert found.kish_ess == pytest.approx((4.5 + 4.5) ** 2 / (4.5 * 0.75 + 4.5 * 1.5))
 
 
+def test_no_weights():
+    found = class_weights({"a": 6, "b": 0, "c": 3}, "none")
+    assert (found.weights, found.absent, found.kish_ess) == ({"a": 1.0, "b": 0.0, "c": 1.0}, ("b",), 9.0)
+
+
+def test_margins_and_adjustments_of_the_authors():
+    n = np.array(list(MELD.values()))
+    # The two lines of LDAM-DRW, losses.py.
+    m_list = 1.0 / np.sqrt(np.sqrt(n))
+    m_list = m_list * (0.5 / np.max(m_list))
+    np.testing.assert_allclose(list(ldam_margins(MELD).values()), m_list, rtol=1e-12)
+    np.testing.assert_allclose(list(ldam_margins(MELD, 0.3).values()), m_list * 0.6, rtol=1e-12)
+    np.testing.assert_allclose(list(logit_adjustments(MELD, 0.5).values()), np.array(LOG_PRIOR) / 2, rtol=1e-12)
+    assert ldam_margins({"a": 0, "b": 0}) == logit_adjustments({"a": 0, "b": 0}) == {"a": None, "b": None}
+
+
+@given(st.lists(st.tuples(st.integers(-1, 2), st.sampled_from([0, 0.5, 1])), min_size=1, max_size=30))
+def test_sample_weights_sum_to_the_rows_that_count(rows):
+    """`mean1` in another form: Σ w_{y_i} · loss_mask_i = Σ loss_mask_i, for the counts of these very rows."""
+    y, mask = (np.array(column) for column in zip(*rows, strict=True))
+    y = np.where(y < 0, -100, y)
+    counts = {str(label): mask[y == label].sum() for label in range(3)}
+    if not any(counts.values()):
+        return
+    found = class_weights(counts).of_rows(y, mask)
+    assert found.dtype == np.float32 and not found[(y < 0) | (mask == 0)].any()
+    assert found.sum() == pytest.approx(mask[y >= 0].sum(), rel=1e-6)
+
+
 def test_max_ratio_caps_and_normalises_again():
     found = class_weights(MELD, max_ratio=10)
     weights = np.array(list(found.weights.values()))
@@ -181,7 +212,7 @@ def test_schemes_are_read(text, expected):
     assert parse_scheme(text) == expected
 
 
-FORMS = "balanced, inverse, inv-sqrt, alpha=A, effective, effective=BETA, median-frequency or log"
+FORMS = "balanced, inverse, inv-sqrt, alpha=A, effective, effective=BETA, median-frequency, log or none"
 
 
 @pytest.mark.parametrize("text", ["fair", "alpha", "balanced=2", ""])
@@ -224,3 +255,51 @@ def test_counts_that_are_none_are_refused():
     with pytest.raises(EmoprepError, match="class weights: no class has a member in train, so there is "
                                            "nothing to weight: got a, b; choose another label scheme"):
         class_weights({"a": 0, "b": 0})
+
+
+# ------------------------------------------------------------------- the specification's numbers, all of them
+
+BLOCKS = [("meld", "train"), ("meld", "dev"), ("meld", "test"), ("meld", "after_table6"), ("iemocap6", "train_valid"),
+          ("iemocap6", "train_108_dialogues"), ("iemocap6", "after_table6")]
+COLUMNS = {
+    "balanced": ("balanced", None), "inverse_raw": ("inverse", "none"), "inverse_max1": ("inverse", "max1"),
+    "inverse_min1": ("inverse", "min1"), "inv_sqrt_mean1": ("inv-sqrt", "mean1"), "inv_sqrt_sumK": ("inv-sqrt", "sumK"),
+    "median_frequency": ("median-frequency", None),
+    **{f"ens_weight_{normalize}_beta{beta}": (f"effective={beta}", normalize)
+       for normalize in ("sumK", "mean1") for beta in (0.9, 0.99, 0.999, 0.9999)},
+    **{f"tempered_alpha{alpha}_mean1": (f"alpha={alpha}", "mean1") for alpha in (0.25, 0.5, 0.75, 1.0)}}
+
+
+@pytest.fixture(scope="module")
+def golden(shared):
+    return json.loads((shared / "specs" / "golden_imbalance.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(("corpus", "part"), BLOCKS)
+def test_every_number_of_a_block_of_weights(golden, corpus, part):
+    labels, block = golden[corpus]["labels"], golden[corpus][part]
+    counts = dict(zip(labels, map(int, block["n"]), strict=True))
+    plain = class_weights(counts)
+    found = {name: list(class_weights(counts, scheme, normalize=normalize).weights.values())
+             for name, (scheme, normalize) in COLUMNS.items()}
+    found |= {f"effective_number_beta{beta}": [1 / weight for weight in class_weights(
+        counts, f"effective={beta}", normalize="none").weights.values()] for beta in (0.9, 0.99, 0.999, 0.9999)}
+    found |= {f"target_counts_alpha{alpha}": list(decide_targets(f"alpha={alpha}", counts, "over").values())
+              for alpha in (0.25, 0.5, 0.75, 1.0)}
+    found |= {f"kang_class_prob_q{q}": class_probabilities(np.array(block["n"]), q) for q in (0.0, 0.5, 1.0)}
+    found |= {"log_prior": list(plain.log_prior.values()),
+              "log_count": np.array(list(plain.log_prior.values())) + np.log(plain.n),
+              "ldam_margins_maxm0.5": list(ldam_margins(counts).values()),
+              "n": list(plain.counts.values()), "N": plain.n, "K": len(plain.labels),
+              "kish_ess_balanced": plain.kish_ess}
+    assert set(found) == set(block) - {"imbalance"}
+    for name, values in found.items():
+        np.testing.assert_allclose(values, block[name], rtol=1e-6, err_msg=name)
+
+
+def test_iemocap_by_majority_vote_and_in_four_classes(golden):
+    for block, counts, weights in (("iemocap6_majority_vote", "train_s1_4", "balanced_train"),
+                                   ("iemocap4_all", "counts", "balanced")):
+        block = golden[block]
+        found = class_weights(dict(zip(block["labels"], block[counts], strict=True)))
+        np.testing.assert_allclose(list(found.weights.values()), block[weights], rtol=1e-6)

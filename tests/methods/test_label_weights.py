@@ -1,5 +1,7 @@
 """Weights of several labels, against the values of paper 002 and of the real CMU-MOSEI labels."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -56,7 +58,7 @@ def test_a_label_that_none_or_all_have():
 
 @pytest.mark.parametrize(("options", "message"), [
     ({"scheme": "effective"}, "--scheme: this scheme weights classes"),
-    ({"scheme": "log"}, "expected balanced, inv-sqrt or alpha=A"),
+    ({"scheme": "log"}, "expected balanced, inv-sqrt, alpha=A or none"),
     ({"normalize": "mean1"}, "--normalize: the weights of a label come in pairs"),
     ({"max_ratio": 0.5}, "--max-ratio: this cap of pos_weight is not possible"),
     ({"max_ratio": float("nan")}, "--max-ratio"),
@@ -69,3 +71,40 @@ def test_refused(options, message):
 def test_nothing_to_weight():
     with pytest.raises(EmoprepError, match="no train utterance is in the label scheme"):
         label_weights({"a": 0}, 0)
+
+
+def test_no_weights():
+    found = label_weights(TRAIN, 16327, "none")
+    assert set(found.pos_weight.values()) == {1.0} and found.params == {"alpha": 0.0}
+    assert all(pair == {"pos": 1.0, "neg": 1.0} for pair in found.weights.values())
+
+
+def test_sample_weights_of_rows():
+    y = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 0], [0, 0, 0], [-100, -100, -100]])
+    mask = np.array([1, 1, 1, 0.5, 1])
+    found = label_weights({"a": 2, "b": 1, "c": 0}, 3.5).of_rows(y, mask)
+    assert found.dtype == np.float32 and not found[4].any()
+    # n₊·w_true + n₋·w_false = n for each label; one that nobody has weighs 1.
+    np.testing.assert_allclose(found.sum(axis=0), 3.5, rtol=1e-6)
+    np.testing.assert_allclose(found[:, 0], [3.5 / 4, 3.5 / 4, 3.5 / 3, 3.5 / 6, 0], rtol=1e-6)
+    assert found[:, 2].tolist() == [1, 1, 1, 0.5, 0]
+
+
+def test_every_number_of_the_blocks_of_several_labels(shared):
+    golden = json.loads((shared / "specs" / "golden_imbalance.json").read_text(encoding="utf-8"))
+    paper, train, whole, toy = (golden[name] for name in ("mosei_seed002", "mosei_sdk_train_16327",
+                                                          "mosei_real_all_23259", "multilabel_toy"))
+    rows = np.array(toy["Y"])
+    assert rows.sum(axis=0).tolist() == toy["counts"]
+    for block, labels, positives, n in (
+            (paper, paper["labels"], paper["train_rate"], 1), (train, train["labels"], train["positives"], train["n"]),
+            (whole, whole["labels"], whole["positives"], whole["n"]), (toy, "abc", toy["counts"], len(rows))):
+        found = label_weights(dict(zip(labels, positives, strict=True)), n)
+        made = {"pos_weight": list(found.pos_weight.values()),
+                **{name: [pair["pos"] for pair in found.weights.values()] for name in ("w_true", "w_pos")},
+                **{name: [pair["neg"] for pair in found.weights.values()] for name in ("w_false", "w_neg")},
+                "rates": [count / found.n for count in found.counts.values()]}
+        compared = set(made) & set(block)
+        assert "pos_weight" in compared
+        for name in compared:
+            np.testing.assert_allclose(made[name], block[name], rtol=1e-6, err_msg=name)

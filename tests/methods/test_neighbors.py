@@ -12,8 +12,17 @@ from sklearn.neighbors import NearestNeighbors
 
 from emoprep.contracts import Modality
 from emoprep.errors import EmoprepError
-from emoprep.methods import neighbors
-from emoprep.methods.neighbors import class_neighbors, nearest_rows, neighbor_space, pooled_steps, require_finite
+from emoprep.methods import nearest, neighbors
+from emoprep.methods.neighbors import (
+    any_neighbors,
+    class_neighbors,
+    moments,
+    nearest_rows,
+    neighbor_space,
+    places_of,
+    pooled_steps,
+    require_finite,
+)
 
 
 def vectors(values, present=None):
@@ -67,8 +76,9 @@ def test_near_ties_that_float32_cannot_tell_apart_come_out_right():
 def test_result_does_not_depend_on_the_size_of_blocks(monkeypatch):
     z = np.random.default_rng(1).integers(0, 3, (120, 6)).astype(np.float32)
     whole = nearest_rows(z, 5)
-    monkeypatch.setattr(neighbors, "_BLOCK_VALUES", 1000)
-    monkeypatch.setattr(neighbors, "_FLOAT64_VALUES", 20)
+    monkeypatch.setattr(nearest, "_BLOCK_VALUES", 1000)
+    monkeypatch.setattr(nearest, "_FLOAT64_VALUES", 20)
+    monkeypatch.setattr(nearest, "_MOST_QUERIES", 7)
     assert np.array_equal(nearest_rows(z, 5), whole)
     assert np.array_equal(whole, brute_force(z, 5))
 
@@ -122,6 +132,48 @@ def test_missing_modalities_of_several_features():
         assert found[row].tolist() == np.argsort(distance, kind="stable")[:3].tolist()
 
 
+def test_ties_of_more_rows_than_are_kept_come_out_right():
+    # Sixty rows at the same distance from each of sixty others: no list of candidates holds them at once.
+    z = np.zeros((120, 2), np.float32)
+    z[:60, 1], z[60:, 0] = np.arange(60), 500
+    z[60:, 1] = 1000
+    found = nearest_rows(z, 3)
+    assert np.array_equal(found, brute_force(z, 3))
+    assert found[60:].max() < 64
+
+
+def test_weights_count_in_the_distance_and_in_what_is_in_common():
+    rng = np.random.default_rng(5)
+    present = {"audio": rng.random(40) < 0.7, "text": rng.random(40) < 0.8}
+    features = {"audio": vectors(rng.standard_normal((40, 3)), present["audio"]),
+                "text": vectors(rng.standard_normal((40, 2)), present["text"])}
+    weights = {"audio": 0.5, "text": 3.0}
+    found = class_neighbors(neighbor_space(features, weights=weights), np.arange(40), 4)
+    plain = {name: neighbor_space({name: modality}).rows(np.arange(40))[0].astype(float)
+             for name, modality in features.items()}
+    for row in range(40):
+        squares, common = np.zeros(40), np.zeros(40)
+        for name, z in plain.items():
+            both = present[name] & present[name][row]
+            squares += both * weights[name] * ((z - z[row]) ** 2).sum(axis=1)
+            common += both * weights[name]
+        distance = np.where(common > 0, squares * 3.5 / np.maximum(common, 0.1), np.inf)
+        distance[row] = np.inf
+        expected = [other for other in np.argsort(distance, kind="stable")[:4] if np.isfinite(distance[other])]
+        assert found[row].tolist() == expected + [-1] * (4 - len(expected))
+
+
+def test_a_modality_of_weight_0_is_left_out_but_checked():
+    rng = np.random.default_rng(5)
+    features = {"audio": vectors(rng.standard_normal((40, 3))), "text": vectors(rng.standard_normal((40, 2)))}
+    space = neighbor_space(features, weights={"audio": 0})
+    alone = neighbor_space({"text": features["text"]})
+    assert np.array_equal(space.rows(np.arange(40))[0], alone.rows(np.arange(40))[0])
+    features["audio"].values[3, 1] = np.nan
+    with pytest.raises(EmoprepError, match="row 3: this audio feature has a value that is not finite"):
+        neighbor_space(features, weights={"audio": 0})
+
+
 # --------------------------------------------------------------------------------------------- space
 
 def test_each_feature_is_standardised_with_the_rows_that_have_it():
@@ -170,7 +222,7 @@ def test_moments_are_merged_over_blocks(monkeypatch):
     values = (np.random.default_rng(0).standard_normal((500, 7)) * 0.01 + 1000).astype(np.float32)
     present = np.random.default_rng(1).random(500) < 0.7
     monkeypatch.setattr(neighbors, "_FLOAT64_VALUES", 7 * 13)
-    mean, deviation = neighbors._moments("a", values, present, ())
+    mean, deviation = moments("a", values, np.flatnonzero(present))
     np.testing.assert_allclose(mean, values[present].astype(float).mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(deviation, values[present].astype(float).std(axis=0), rtol=1e-9)
 
@@ -274,3 +326,73 @@ def test_rows_without_a_common_modality_have_no_neighbour():
     space = neighbor_space({"audio": audio, "text": text})
     assert class_neighbors(space, np.array([0, 2]), 1).tolist() == [[-1], [-1]]
     assert class_neighbors(space, np.arange(4), 2).tolist() == [[1, -1], [0, -1], [3, -1], [2, -1]]
+
+
+def test_some_rows_may_seek_among_others():
+    values = np.random.default_rng(2).standard_normal((50, 4))
+    space = neighbor_space({"a": vectors(values)})
+    among = np.arange(0, 50, 2)
+    assert np.array_equal(class_neighbors(space, among, 3, among[[4, 7]]), class_neighbors(space, among, 3)[[4, 7]])
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2 ** 32 - 1))
+def test_rows_that_are_apart_are_no_neighbours(seed):
+    # So few values that there are duplicates within dialogues and across them.
+    rng = np.random.default_rng(seed)
+    values, dialogue = rng.integers(0, 4, (25, 2)), rng.integers(0, 4, 25)
+    space = neighbor_space({"a": vectors(values)})
+    z = space.rows(np.arange(25))[0].astype(float)
+    found = class_neighbors(space, np.arange(25), 3, apart=dialogue)
+    for row in range(25):
+        allowed = (dialogue != dialogue[row]) & (z != z[row]).any(axis=1)
+        distance = np.where(allowed, ((z - z[row]) ** 2).sum(axis=1), np.inf)
+        near = found[row][found[row] >= 0]
+        assert allowed[near].all()
+        # Of rows that are alike the first one that is allowed stands for all.
+        places = np.unique(z[allowed], axis=0)
+        assert len(near) == min(3, len(places)) == len(np.unique(z[near], axis=0))
+        nearest_places = np.sort(((places - z[row]) ** 2).sum(axis=1))[:len(near)]
+        np.testing.assert_allclose(distance[near], nearest_places, rtol=1e-12)
+        for other in near:
+            assert other == np.flatnonzero(allowed & (z == z[other]).all(axis=1))[0]
+
+
+# ------------------------------------------------------------------------------------ of any class
+
+@settings(deadline=None)
+@given(st.integers(0, 2 ** 32 - 1), st.integers(1, 12))
+def test_copies_count_among_rows_of_any_class(seed, m):
+    rng = np.random.default_rng(seed)
+    values = rng.standard_normal((12, 3))[rng.integers(0, 12, 20)]
+    space = neighbor_space({"a": vectors(values)})
+    rows = np.sort(rng.permutation(20)[:15])
+    found = any_neighbors(space, places_of(space, rows), rows, m)
+    z = space.rows(np.arange(20))[0].astype(float)
+    for row, near in zip(rows, found, strict=True):
+        others = rows[rows != row]
+        distance = ((z[others] - z[row]) ** 2).sum(axis=1)
+        assert near.tolist() == sorted([-1] * (m - 14) + others[np.argsort(distance, kind="stable")][:m].tolist())
+
+
+def test_fewer_rows_of_any_class_leave_places_empty():
+    audio = vectors([[0], [1], [2], [6]], [True, True, False, True])
+    text = vectors([[0], [0], [5], [0]], [False, False, True, False])
+    space = neighbor_space({"audio": audio, "text": text})
+    every = places_of(space, np.arange(4))
+    assert any_neighbors(space, every, np.arange(4), 3).tolist() == [[-1, 1, 3], [-1, 0, 3], [-1] * 3, [-1, 0, 1]]
+
+
+def test_neither_the_space_nor_the_distances_are_held_for_all_rows(monkeypatch):
+    monkeypatch.setattr(nearest, "_HELD_VALUES", 1_000_000)
+    monkeypatch.setattr(nearest, "_MOST_THREADS", 1)
+    values = np.random.default_rng(0).standard_normal((8000, 1000), dtype=np.float32)
+    modality = vectors(values)
+    space = neighbor_space({"a": modality})
+    tracemalloc.start()
+    try:
+        any_neighbors(space, places_of(space, np.arange(8000)), np.arange(0, 8000, 4), 10)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 31e6 < values.nbytes

@@ -1,9 +1,9 @@
-"""Measures of several labels, against values that were computed elsewhere."""
+"""Measures of classes and of several labels, against values that were computed elsewhere."""
 
 import numpy as np
 import pytest
 
-from emoprep.methods.skew import measure_labels
+from emoprep.methods.skew import measure, measure_labels
 
 LABELS = ("happy", "sad", "anger", "surprise", "disgust", "fear")
 
@@ -41,3 +41,32 @@ def test_real_labels_of_cmu_mosei(shared):
     pairs = [[1739, 1506, 1315, 1015, 908], [1669, 733, 1914, 899], [629, 2288, 460], [794, 252], [328]]
     assert [[sum(group["co_occurrence"][left][right] for group in groups.values())
              for right in LABELS[number + 1:]] for number, left in enumerate(LABELS[:-1])] == pairs
+
+
+def test_measures_agree_with_scipy():
+    from scipy.stats import entropy
+
+    counts = dict(zip(("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger"),
+                      (4710, 1205, 268, 683, 1743, 271, 1109), strict=True))
+    found, n = measure(counts), np.array(list(counts.values()))
+    shares = n / n.sum()
+    assert found.entropy == pytest.approx(entropy(shares))
+    assert found.kl_to_uniform == pytest.approx(entropy(shares, np.full(7, 1 / 7)))
+    # The likelihood ratio against even classes is the G statistic.
+    assert found.lrid == pytest.approx(2 * (n * np.log(n / (n.sum() / 7))).sum())
+    assert found.lrid_per_row * n.sum() == pytest.approx(found.lrid)
+    assert found.tv_to_uniform == pytest.approx(np.maximum(shares - 1 / 7, 0).sum())
+    assert found.inverse_simpson == pytest.approx(n.sum() ** 2 / (n ** 2).sum())
+    assert found.minority_share == pytest.approx(268 / 9989)
+    assert found.mean_ratio == pytest.approx(np.mean(4710 / n))
+
+
+def test_even_classes_and_classes_without_members():
+    even = measure({"joy": 5, "fear": 5})
+    assert (even.kl_to_uniform, even.lrid, even.tv_to_uniform, even.inverse_simpson) == (0, 0, 0, 2)
+    absent = measure({"joy": 5, "fear": 0})
+    assert (absent.minority_share, absent.entropy, absent.mean_ratio, absent.imbalance_ratio) == (0, 0, 1, None)
+    assert absent.kl_to_uniform == pytest.approx(np.log(2)) and absent.tv_to_uniform == 0.5
+    none = measure({"joy": 0, "fear": 0})
+    assert (none.entropy, none.kl_to_uniform, none.lrid, none.lrid_per_row, none.tv_to_uniform, none.inverse_simpson,
+            none.minority_share, none.mean_ratio) == (None,) * 8

@@ -59,8 +59,8 @@ def test_the_features_of_shards():
     assert features["flac"] == {"dtype": "binary"}
     assert features["frames.jpg"] == {"dtype": "image"}
     row = {field["name"]: field for field in features["json"]["struct"]}
-    assert list(row) == [*COLUMNS, *ANNOTATION, "y_meld_7", "y_meld_3", "size", "columns", "faces",
-                         "face_mask", "face_rule"]
+    assert list(row) == [*COLUMNS, *ANNOTATION, "y_meld_7", "y_meld_3", "size", "columns", "view",
+                         "faces", "face_mask", "face_rule"]
     assert row["turn"]["dtype"] == "int32"
     assert row["flags"]["list"] == "string"
     assert row["y_meld_7"]["dtype"] == "int16"

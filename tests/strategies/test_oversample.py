@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from imblearn.over_sampling import RandomOverSampler
 
 from emoprep.contracts import Problem
+from emoprep.errors import UsageError
 from emoprep.strategies import oversample
 
 
@@ -46,3 +48,26 @@ def test_even_chooses_the_remainder_by_the_seed():
 def test_one_member_is_repeated():
     _, decision = decide({"joy": 3, "fear": 1}, {"joy": 3, "fear": 3})
     assert decision.base.tolist() == [3, 3]
+
+
+@pytest.mark.parametrize("seed", [0, 12345])
+def test_compat_draws_what_imbalanced_learn_draws(seed):
+    rng = np.random.default_rng(seed)
+    y = rng.choice(4, 200, p=[0.5, 0.2, 0.2, 0.1]).astype(np.int16)
+    inside = rng.random(200) < 0.9
+    y[~inside] = -100
+    keys = tuple(f"u{row}" for row in range(200))
+    counts = np.bincount(y[inside])
+    for targets in (dict.fromkeys("abcd", int(counts.max())), dict(zip("abcd", counts.tolist(), strict=True)) | {
+            "b": 70, "d": 50}):
+        decision = oversample.decide(Problem(keys, keys, y, tuple("abcd"), targets, seed, {"imblearn_compat": True}))
+        sampler = RandomOverSampler(random_state=seed, sampling_strategy=dict(enumerate(targets.values())))
+        sampler.fit_resample(np.zeros((inside.sum(), 1)), y[inside])
+        assert np.array_equal(decision.base, np.flatnonzero(inside)[sampler.sample_indices_[inside.sum():]])
+        assert len(decision.base) > 20
+
+
+def test_compat_and_even_exclude_each_other():
+    with pytest.raises(UsageError, match="--imblearn-compat: imbalanced-learn has no --even: got --even; leave one of "
+                                         "the two out"):
+        decide({"joy": 3, "fear": 1}, {"joy": 3, "fear": 3}, even=True, imblearn_compat=True)

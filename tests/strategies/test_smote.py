@@ -139,7 +139,146 @@ def test_integer_features_do_not_truncate():
     assert (values % 1 != 0).any()
 
 
+# ------------------------------------------------------------------------------- who may be a partner
+
+def bounded(problem, **known):
+    return smote.decide(Problem(**{**vars(problem), **known}))
+
+
+@pytest.mark.parametrize("kind", ["speaker", "session"])
+def test_parents_share_their_speaker_or_session(kind):
+    x, y = make_data([60, 30, 12, 9], 5)
+    problem = make_problem({"a": vectors(x)}, y, dict.fromkeys(LABELS, 200), within=kind)
+    names = tuple(None if row % 7 == 0 else f"s{row % 4}" for row in range(len(y)))
+    decision = bounded(problem, **{kind + "s": names})
+    two = decision.neighbor >= 0
+    assert all(names[i] == names[j] for i, j in zip(decision.base[two], decision.neighbor[two], strict=True))
+    # Who has a partner: of a known speaker, who has another one of the class. Each of them gets one.
+    for row in set(decision.base.tolist()):
+        partners = [other for other in range(len(y)) if other != row and y[other] == y[row] and names[row]
+                    and names[other] == names[row]]
+        assert set(two[decision.base == row].tolist()) == {bool(partners)}
+        if partners:
+            distance = ((x[partners] / x.std(axis=0) - x[row] / x.std(axis=0)) ** 2).sum(axis=1)
+            near = {partners[at] for at in np.argsort(distance)[:5]}
+            assert set(decision.neighbor[decision.base == row].tolist()) <= near
+    lonely = np.bincount(y[decision.base[~two]], minlength=4)
+    made = np.bincount(y[decision.base], minlength=4)
+    assert decision.notes == tuple(
+        f"{label}: {lonely[number]} of {made[number]} new items repeat an utterance that has no neighbour"
+        for number, label in enumerate(LABELS) if lonely[number])
+    assert lonely.any()
+
+
+@pytest.mark.parametrize("names", [None, (None,) * 46])
+def test_bounds_that_nobody_knows_are_refused(names):
+    x, y = make_data([20, 9, 9, 8], 4)
+    problem = make_problem({"a": vectors(x)}, y, dict.fromkeys(LABELS, 20), within="session")
+    with pytest.raises(UsageError) as refused:
+        bounded(problem, sessions=names)
+    assert str(refused.value) == ("--within: nobody knows the sessions of this corpus: expected a session for train "
+                                  "utterances, got none; leave --within out")
+
+
+def test_parents_are_never_of_the_same_dialogue():
+    x, y = make_data([60, 30, 12, 9], 5)
+    dialogues = tuple(f"d{row // 12}" for row in range(len(y)))
+    problem = make_problem({"a": vectors(x)}, y, dict.fromkeys(LABELS, 300))
+    plain = bounded(problem, dialogues=dialogues)
+    decision = bounded(problem, dialogues=dialogues, options={"not_within": "dialogue"})
+    same = [one.base // 12 == one.neighbor // 12 for one in (plain, decision)]
+    assert same[0].any() and not same[1].any()
+    assert (decision.op == "interpolate").all()
+    alone = bounded(problem, dialogues=("d",) * len(y), options={"not_within": "dialogue"})
+    assert (alone.op == "repeat").all()
+
+
+def test_even_bases_are_used_equally_often():
+    x, y = make_data([60, 30, 12, 9], 5)
+    targets = {"neutral": 60, "surprise": 100, "fear": 47, "sadness": 9}
+    decision = smote.decide(make_problem({"a": vectors(x)}, y, targets, base_choice="even"))
+    times = np.bincount(decision.base, minlength=len(y))
+    assert set(times[y == 1]) == {2, 3} and set(times[y == 2]) == {2, 3}
+    random = smote.decide(make_problem({"a": vectors(x)}, y, targets))
+    assert np.bincount(random.base, minlength=len(y)).max() > 4
+
+
+def test_modalities_may_be_chosen_and_weighted():
+    # As above: audio alone pairs 0 with 1, text alone 0 with 2, together 3 is the nearest to 0.
+    audio, text = [[0], [0.1], [6], [1]], [[0], [6], [0.1], [1]]
+
+    def partners(**options):
+        problem = make_problem({"audio": vectors(audio), "text": vectors(text)}, [0] * 4, {"neutral": 40},
+                               labels=("neutral",), k_neighbors=1, **options)
+        decision = smote.decide(problem)
+        return set(decision.neighbor[decision.base == 0].tolist())
+
+    assert partners() == {3}
+    assert partners(neighbor_modalities="audio") == {1}
+    assert partners(neighbor_modalities="text") == {2}
+    assert partners(modality_weight=("text=1000",)) == {2}
+    assert partners(modality_weight=("text=2", "audio=2000")) == {1}
+    assert partners(neighbor_modalities="audio, text") == {3}
+
+
+@pytest.mark.parametrize(("options", "text"), [
+    ({"within": "dialogue"}, "--within: this bound on parents is not known: expected label, speaker or session, got "
+                             "dialogue; leave it out, and parents share their class alone"),
+    ({"not_within": "speaker"}, "--not-within: this bound on parents is not known: expected dialogue, got speaker; "
+                                "leave it out"),
+    ({"base_choice": "all"}, "--base-choice: this choice of bases is not known: expected random or even, got all; even "
+                             "uses each utterance equally often"),
+    ({"neighbor_modalities": "a,c"}, "--neighbor-modalities: there is no such modality: expected a, b, got 'c'; write "
+                                     "them with commas between, as text,audio"),
+    ({"modality_weight": ("c=1",)}, "--modality-weight: this weight is not understood: expected a=W or b=W, W from "
+                                    "1e-6 to 1e6, got 'c=1'; write for example --modality-weight text=2"),
+    ({"modality_weight": ("a=0",)}, "--modality-weight: this weight is not understood: expected a=W or b=W, W from "
+                                    "1e-6 to 1e6, got 'a=0'; write for example --modality-weight text=2"),
+    ({"neighbor_modalities": "b", "modality_weight": ("a=2",)},
+     "--modality-weight: this weight is not understood: expected b=W, W from 1e-6 to 1e6, got 'a=2'; write for example "
+     "--modality-weight text=2")])
+def test_bounds_that_make_no_sense_are_refused(options, text):
+    x, y = make_data([20, 9, 9, 8], 4)
+    features = {"a": vectors(x[:, :2]), "b": vectors(x[:, 2:])}
+    with pytest.raises(UsageError) as refused:
+        smote.decide(make_problem(features, y, dict.fromkeys(LABELS, 20), **options))
+    assert str(refused.value) == text
+
+
+@pytest.mark.parametrize("weight", ["nan", "inf", "-1", "", "two", "1e7"])
+def test_weights_are_numbers(weight):
+    x, y = make_data([20, 9, 9, 8], 4)
+    with pytest.raises(UsageError, match="this weight is not understood"):
+        smote.decide(make_problem({"a": vectors(x)}, y, dict.fromkeys(LABELS, 20), modality_weight=(f"a={weight}",)))
+
+
 # ---------------------------------------------------------------------------- as imbalanced-learn draws
+
+def test_smote_toy():
+    # Golden values: what imbalanced-learn 0.14.2 makes of it, with the parents found from its random numbers.
+    x = [[0, 0], [1, 0], [0, 1], [10, 10], [11, 10], [10, 11], [10, 12], [12, 10], [12, 12], [9, 9]]
+    y = [1, 1, 1, 0, 0, 0, 0, 0, 0, 0]
+    problem = make_problem({"a": vectors(x)}, y, {"neutral": 7, "surprise": 7}, labels=LABELS[:2], k_neighbors=2,
+                           imblearn_compat=True)
+    decision = smote.decide(problem)
+    assert decision.base.tolist() == [2, 2, 0, 1]
+    assert decision.neighbor.tolist() == [0, 1, 1, 2]
+    assert decision.lam.tolist() == [0.8579456176227568, 0.8472517387841254, 0.6235636967859723, 0.3843817072926998]
+    made, _ = made_vectors(problem.features["a"], decision.base, decision.neighbor, decision.lam)
+    np.testing.assert_allclose(made, [[0.0, 0.14205438237724322], [0.8472517387841254, 0.1527482612158746],
+                                      [0.6235636967859723, 0.0], [0.6156182927073002, 0.3843817072926998]], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("options", "text"), [
+    ({"within": "speaker"}, "imbalanced-learn has no --within: got --within speaker; leave one of the two out"),
+    ({"not_within": "dialogue"}, "has no --not-within"), ({"base_choice": "even"}, "has no --base-choice"),
+    ({"neighbor_modalities": "a"}, "has no --neighbor-modalities"),
+    ({"modality_weight": ("a=2",)}, "has no --modality-weight")])
+def test_compat_refuses_options_that_imbalanced_learn_lacks(options, text):
+    x, y = make_data([20, 9, 9, 8], 4)
+    with pytest.raises(UsageError, match=text):
+        smote.decide(make_problem({"a": vectors(x)}, y, dict.fromkeys(LABELS, 20), imblearn_compat=True, **options))
+
 
 @pytest.mark.parametrize("seed", [0, 1, 12345])
 @pytest.mark.parametrize("k", [1, 3, 5])

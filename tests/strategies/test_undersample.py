@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from imblearn.under_sampling import RandomUnderSampler
 
 from emoprep.contracts import Problem
 from emoprep.errors import UsageError
@@ -45,3 +46,27 @@ def test_another_way_to_drop_is_refused():
         decide({"neutral": 5, "fear": 6}, drop="hide")
     assert str(refused.value) == ("--drop: this way to drop is not known: expected mask or delete, got hide; "
                                   "mask keeps the utterance as context, delete removes it")
+
+
+@pytest.mark.parametrize("seed", [0, 12345])
+def test_compat_keeps_what_imbalanced_learn_keeps(seed):
+    rng = np.random.default_rng(seed)
+    y = rng.permutation(np.repeat([0, 1, 2, 3, -100], [70, 40, 20, 50, 20])).astype(np.int16)
+    inside = y >= 0
+    keys = tuple(f"u{row}" for row in range(200))
+    for targets in ({"a": 20, "b": 20, "c": 20, "d": 20}, {"a": 60, "b": 40, "c": 20, "d": 3}):
+        problem = Problem(keys, keys, y, tuple("abcd"), targets, seed, {"imblearn_compat": True, "drop": "delete"})
+        kept = undersample.decide(problem).kept
+        shrinks = {number: target for number, target in enumerate(targets.values())
+                   if target < (y == number).sum()}
+        sampler = RandomUnderSampler(random_state=seed, sampling_strategy=shrinks)
+        sampler.fit_resample(np.zeros((inside.sum(), 1)), y[inside])
+        stays = np.sort(np.flatnonzero(inside)[sampler.sample_indices_])
+        assert np.array_equal(np.flatnonzero((kept == "keep") & inside), stays)
+        assert (kept[~inside] == "keep").all()
+    # `auto` takes the same rows where no class is as small as the smallest.
+    problem = Problem(keys, keys, y, tuple("abcd"), dict.fromkeys("abcd", 20), seed, {"imblearn_compat": True})
+    sampler = RandomUnderSampler(random_state=seed)
+    sampler.fit_resample(np.zeros((inside.sum(), 1)), y[inside])
+    stays = np.sort(np.flatnonzero(inside)[sampler.sample_indices_])
+    assert np.array_equal(np.flatnonzero((undersample.decide(problem).kept == "keep") & inside), stays)
