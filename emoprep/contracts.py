@@ -204,7 +204,7 @@ class Decision:
 
     `parameters` [n] are JSON values that say how an item is made, beyond its parents. `altered` are train rows that
     change in their place, with their parameters. `noise` gives for some of the made items (their numbers [m]) the
-    float32 [m, d] to be added to each modality. `label_rows` int64 [n, K] (multi-label) names for each label of a
+    float64 [m, d] to be added to each modality, rounded once. `label_rows` int64 [n, K] (multi-label) names for each label of a
     made item the train row whose annotation it takes; the base's unless given. `notes` are told to the user.
     """
 

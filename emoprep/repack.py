@@ -102,7 +102,11 @@ def copy_shards(run: Run, tasks: Sequence[CopyTask], *, jobs: int, progress: Cal
     """Write the shards that are not finished yet; return the facts of all with their splits, in the tasks' order."""
     shards = {task.name: note["shard"] for task in tasks if (note := run.finished(task.name)) is not None}
     missing = [task for task in tasks if task.name not in shards]
-    for number, shard in engine.run(copy_shard, missing, jobs=jobs, preload=("emoprep.repack", "webdataset.writer")):
+    augments = any(recipe is not None for task in missing for *_, recipe in task.items)
+    preload = ("emoprep.repack", "webdataset.writer",
+               # In this order: the first keeps the second from asking the network for a newer version of itself.
+               *(("emoprep.augment.sample", "albumentations", "audiomentations") if augments else ()))
+    for number, shard in engine.run(copy_shard, missing, jobs=jobs, preload=preload):
         shards[missing[number].name] = shard
         progress(shard["utterances"], 0)
     return [{**shards[task.name], "split": task.items[0][0]["split"]} for task in tasks]

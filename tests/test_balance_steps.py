@@ -7,11 +7,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from emoprep.augment.sample import augmented
 from emoprep.balance import balance, plan_balance
 from emoprep.balance.items import spread
 from emoprep.balance.steps import read_steps
 from emoprep.errors import EmoprepError, UsageError
 from emoprep.store.manifest import open_store
+from emoprep.store.shards import SampleReader
 from emoprep.verify import plan_verify, verify
 
 COUNTS = {"neutral": 28, "surprise": 7, "fear": 2, "sadness": 4, "joy": 10, "disgust": 3, "anger": 6}
@@ -160,3 +162,70 @@ def test_a_recipe_leaves_train_as_it_is(demo_road, tmp_path, source):
             assert (out / name).stat().st_ino == (demo_road / source / name).stat().st_ino
         assert not findings_of(out)
     assert json.loads((out / "class_weights.json").read_text())["counts"]["fear"] >= 27
+
+
+# ------------------------------------------------------------------------------------------------- new media
+
+@pytest.fixture(scope="module")
+def augmented_store(demo_road, tmp_path_factory):
+    out = tmp_path_factory.mktemp("augmented") / "out"
+    balance(demo_road / "shards", out, strategy="augment", target="max-multiplier=2", jobs=2,
+            given={"augment_others": 0.5, "param": ("time-stretch=0.9:1.1",)})
+    return out
+
+
+def samples_of(store, split):
+    reader = SampleReader()
+    return {row["key"]: reader.read(store / row["shard"], row["key"])
+            for row in rows_of(store / "utterances.parquet") if row["split"] == split and row["shard"]}
+
+
+def test_augmented_items_can_be_replayed_one_by_one(demo_road, augmented_store):
+    """The plan and the base's sample are all it takes: the same members come out, byte by byte."""
+    old, new = samples_of(demo_road / "shards", "train"), samples_of(augmented_store, "train")
+    plan = rows_of(augmented_store / "plan.parquet")
+    made = [item for item in plan if item["op"] == "augment"]
+    in_place = [item for item in made if item["key"] == item["base"]]
+    assert len(made) > 30 and 3 < len(in_place) < 28
+    for item in made[::5]:
+        members = augmented(old[item["base"]], json.loads(item["parameters"]))
+        for name in ("flac", "frames.jpg", "words.json", "txt"):
+            assert members[name] == new[item["key"]][name], (item["key"], name)
+    kept = [item["key"] for item in plan if item["op"] == "keep"]
+    assert all(new[key]["flac"] == old[key]["flac"] for key in kept if key in old)
+
+
+def test_an_augmented_store_is_whole_and_its_dev_and_test_are_ins(demo_road, augmented_store):
+    assert not findings_of(augmented_store)
+    for path in demo_road.glob("shards/[dt]e*.tar"):
+        assert (augmented_store / path.name).stat().st_ino == path.stat().st_ino
+    manifest = open_store(augmented_store).manifest
+    assert {"audiomentations", "albumentations"} <= set(manifest.versions)
+    after, before = manifest.balance["after"], manifest.balance["before"]
+    assert after == {name: max(count, min(2 * count, before["neutral"])) for name, count in before.items()}
+
+
+def test_augmented_bytes_do_not_depend_on_the_number_of_processes(demo_road, augmented_store, tmp_path):
+    balance(demo_road / "shards", tmp_path / "out", strategy="augment", target="max-multiplier=2", jobs=1,
+            given={"augment_others": 0.5, "param": ("time-stretch=0.9:1.1",)})
+    for path in sorted(augmented_store.iterdir()):
+        assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_augmented_words_stand_in_index_and_sample(demo_road, tmp_path):
+    balance(demo_road / "shards", tmp_path / "out", strategy="augment", target="fear=4", given={"text_augment": "aeda"})
+    rows = {row["key"]: row for row in train_of(tmp_path / "out")}
+    made = [row for row in rows.values() if row["op"] == "augment"]
+    assert made and all(row["text"] != rows[row["base"]]["text"] for row in made)
+    samples = samples_of(tmp_path / "out", "train")
+    assert all(samples[row["key"]]["txt"].decode() == row["text"] for row in made)
+
+
+def test_augmentation_needs_media_or_a_recipe(demo_road, tmp_path):
+    with pytest.raises(UsageError, match="augment changes pictures and sound, and IN has features; run it"):
+        balance(demo_road / "features", tmp_path / "out", strategy="augment")
+    with pytest.raises(UsageError, match="IN has no media to make them of; .*--recipe and --dry-run work"):
+        balance(demo_road / "MELD.Raw", tmp_path / "out", strategy="augment")
+    balance(demo_road / "MELD.Raw", tmp_path / "out", strategy="augment", recipe=True)
+    plan = [item for item in rows_of(tmp_path / "out/plan.parquet") if item["op"] == "augment"]
+    assert plan and all(json.loads(item["parameters"]) for item in plan)

@@ -13,6 +13,7 @@ import pytest
 
 from emoprep.contracts import Modality, Problem
 from emoprep.corpora.mosei import SCHEMES, read
+from emoprep.methods.augmentation import augmented_row
 from emoprep.methods.class_weights import class_weights, ldam_margins, logit_adjustments
 from emoprep.methods.conversation import count_dialogues, count_shifts, count_transitions, follow
 from emoprep.methods.interpolate import made_features, resample
@@ -22,7 +23,6 @@ from emoprep.methods.multilabel import rare_sets, scumble
 from emoprep.methods.repeats import least_ratio_repeats, repeat_factors
 from emoprep.methods.samplers import class_probabilities
 from emoprep.methods.skew import measure, measure_labels
-from emoprep.methods.stretch import changed_fields
 from emoprep.methods.targets import decide_targets
 from emoprep.strategies import smote
 
@@ -369,7 +369,7 @@ def stretch_toy(golden, shared):
     toy = golden["stretch_toy"]
     row = {"start": 0.0, "end": toy["frames_in"] / toy["fps"], "fps": float(toy["fps"]), "sample_rate": 16000}
     assert row["end"] * row["sample_rate"] == toy["n_samples"]
-    found = changed_fields(row, {"time-stretch": toy["rate"]})
+    found = augmented_row(row, {"time-stretch": toy["rate"]})
     return {"stretch_toy/audio_len": found["samples"], "stretch_toy/frames_out": found["frames"]}
 
 

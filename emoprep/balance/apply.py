@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["apply"]
 
 # Whose versions decide bytes, by what is made.
-_PACKAGES = {"vectors": ("scikit-learn",), "media": ("audiomentations", "albumentations", "av", "pillow", "soundfile")}
+_PACKAGES = {"vectors": ("scikit-learn",),
+             "media": ("albumentations", "albucore", "audiomentations", "python-stretch", "opencv-python-headless",
+                       "pillow", "soundfile")}
 
 
 def apply(plan: BalancePlan, out: Path, *, jobs: int = 1, overwrite: bool = False,

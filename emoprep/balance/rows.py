@@ -11,6 +11,7 @@ import numpy as np
 from emoprep.balance.items import Items
 from emoprep.balance.plan import BalancePlan
 from emoprep.contracts import Decision
+from emoprep.methods.augmentation import augmented_row
 from emoprep.store.index import with_column
 
 if TYPE_CHECKING:
@@ -112,8 +113,6 @@ def _augmented_rows(plan: BalancePlan, table: pyarrow.Table) -> pyarrow.Table:
     """Return index rows as augmentation leaves them: stretched clips have other lengths, say."""
     if not any(recipe is not None for recipe in recipes(plan)):
         return table
-    from emoprep.methods.augmentation import augmented_row
-
     changes = {place: augmented_row(row, recipe) for place, (row, recipe) in
                enumerate(zip(table.to_pylist(), recipes(plan), strict=True)) if recipe is not None}
     for name in sorted({name for changed in changes.values() for name in changed}):

@@ -162,7 +162,7 @@ def decide_steps(steps: Sequence[Step], train: Train, scheme: LabelScheme, count
             train.keys, train.dialogues, y, scheme.labels, targets if step.target is not None else {}, seed, step.given,
             train.features if module.NEEDS == "features" else None, train.seconds, train.speakers, train.sessions,
             {} if before is None else _made_counts(before.decision, train.y, scheme.labels),
-            None if before is None else np.bincount(before.decision.base, minlength=len(train.keys)))
+            None if before is None else np.bincount(before.decision.base, minlength=len(train.keys)), train.texts)
         decision = module.decide(problem)
         new = Decided(decision, item_seeds(problem, module.NAME, decision.base),
                       copy_numbers(decision.base, problem.copied), targets)

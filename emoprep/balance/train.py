@@ -32,6 +32,7 @@ class Train:
 
     keys: tuple[str, ...]
     dialogues: tuple[str, ...]
+    texts: tuple[str, ...]
     speakers: tuple[str | None, ...]
     sessions: tuple[str | None, ...] | None
     y: np.ndarray
@@ -74,8 +75,8 @@ def read_train(opened: Input, steps: Sequence[Step], scheme: LabelScheme, *, che
     if opened.kind == "features" and any(step.module.DIRECTION != "none" for step in steps):
         features, mended = replace_nonfinite(opened.features(), nonfinite, keys)
     sessions = tuple(map(str, train.column("session").to_pylist())) if "session" in train.column_names else None
-    return Train(keys, tuple(train.column("dialogue").to_pylist()), tuple(train.column("speaker").to_pylist()),
-                 sessions, y, mask, uncut, opened.train_seconds(), features, bool(mended), (*notes, *mended))
+    return Train(keys, *(tuple(train.column(name).to_pylist()) for name in ("dialogue", "text", "speaker")), sessions,
+                 y, mask, uncut, opened.train_seconds(), features, bool(mended), (*notes, *mended))
 
 
 def class_counts(y: np.ndarray, mask: np.ndarray, labels: Sequence[str]) -> dict[str, float]:

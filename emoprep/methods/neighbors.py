@@ -22,7 +22,8 @@ import numpy as np
 
 from emoprep.contracts import Modality
 from emoprep.errors import EmoprepError
-from emoprep.methods.nearest import Bars, Held, nearest
+from emoprep.methods.distances import Held
+from emoprep.methods.nearest import Bars, nearest
 
 __all__ = ["NeighborSpace", "Places", "any_neighbors", "class_neighbors", "moments", "nearest_rows", "neighbor_space",
            "places_of", "pooled_steps", "require_finite"]
@@ -32,6 +33,7 @@ SMALLEST_DEVIATION = 1e-8
 
 # A bound on what is held at once: pieces of 8 MB in float64.
 _FLOAT64_VALUES = 1_000_000
+_SKETCHED = 16
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,13 @@ class _Block:
     factor: np.ndarray
     limit: np.float32
 
-    def scaled(self, index: np.ndarray) -> np.ndarray:
-        """Return float32 [n, d] for these rows, zeros where the modality is absent."""
-        z = self.values[index]
+    def scaled(self, index: np.ndarray, columns: np.ndarray | None = None) -> np.ndarray:
+        """Return float32 [n, d] for these rows (or some columns of them), zeros where the modality is absent."""
+        z = self.values[index] if columns is None else self.values[index[:, None], columns]
+        mean, factor = (part if columns is None else part[columns] for part in (self.mean, self.factor))
         with np.errstate(over="ignore"):  # an overflow is an outlier, and is clipped
-            z -= self.mean
-            z *= self.factor
+            z -= mean
+            z *= factor
         np.clip(z, -self.limit, self.limit, out=z)
         z[~self.present[index]] = 0
         return z
@@ -139,20 +142,38 @@ def places_of(space: NeighborSpace, rows: np.ndarray) -> Places:
     >>> places_of(neighbor_space({"text": text}), np.arange(3)).place.tolist()
     [0, 1, 0]
     """
+    _, group, count = np.unique(_sketches(space, rows), return_inverse=True, return_counts=True)
+    doubtful = np.flatnonzero(count[group] > 1)
     seen: dict[bytes, int] = {}
-    first, place = [], np.empty(len(rows), dtype=np.int64)
+    like = np.arange(len(rows))
     step = max(1, _FLOAT64_VALUES // max(1, space.edges[-1]))
-    for start in range(0, len(rows), step):
-        z, present = space.rows(rows[start:start + step])
+    for start in range(0, len(doubtful), step):
+        some = doubtful[start:start + step]
+        z, present = space.rows(rows[some])
         z += np.float32(0)  # turns −0.0, which equals 0.0 but has another bit, into 0.0
-        for at in range(len(z)):
+        for at, number in enumerate(some.tolist()):
             content = hashlib.blake2b(z[at], digest_size=16)
             content.update(present[at])
-            number = seen.setdefault(content.digest(), len(first))
-            if number == len(first):
-                first.append(rows[start + at])
-            place[start + at] = number
-    return Places(rows, place, np.array(first, dtype=np.int64))
+            like[number] = seen.setdefault(content.digest(), number)
+    first = np.flatnonzero(like == np.arange(len(rows)))
+    return Places(rows, np.searchsorted(first, like), rows[first])
+
+
+def _sketches(space: NeighborSpace, rows: np.ndarray) -> np.ndarray:
+    """Return a number uint64 [n] for each row, the same for equal rows, from a few of its features.
+
+    Most rows differ there already, and need not be looked at as a whole.
+    """
+    factors = np.random.default_rng(0).integers(1, 2 ** 63, (len(space.blocks), _SKETCHED + 1), dtype=np.uint64)
+    sketch, step = np.zeros(len(rows), dtype=np.uint64), _FLOAT64_VALUES // _SKETCHED
+    for block, factor in zip(space.blocks, factors, strict=True):
+        varying = np.flatnonzero(block.factor)
+        columns = varying[np.linspace(0, len(varying) - 1, min(_SKETCHED, len(varying))).astype(np.int64)]
+        for start in range(0, len(rows), step):
+            some = rows[start:start + step]
+            bits = (block.scaled(some, columns) + np.float32(0)).view(np.uint32) * factor[:len(columns)]
+            sketch[start:start + step] += bits.sum(axis=1, dtype=np.uint64) + block.present[some] * factor[-1]
+    return sketch
 
 
 def class_neighbors(space: NeighborSpace, rows: np.ndarray, k: int, queries: np.ndarray | None = None,

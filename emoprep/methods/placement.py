@@ -107,6 +107,6 @@ def noise_of(noise, item: np.ndarray) -> dict[str, np.ndarray]:
     there = item >= 0
     found = {}
     for name, values in noise(item[there]).items():
-        found[name] = np.zeros((len(item), values.shape[1]), np.float32)
+        found[name] = np.zeros((len(item), values.shape[1]), values.dtype)
         found[name][there] = values
     return found

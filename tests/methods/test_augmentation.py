@@ -1,6 +1,8 @@
 """What may be drawn, and what is: bounds with their texts, and numbers of known kind."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -139,6 +141,21 @@ def test_short_utterances_get_noise_gain_and_what_the_picture_has():
         assert drawn <= {*FOR_SHORT, *(name for name in TRANSFORMS if TRANSFORMS[name].changes == PICTURE)}
         assert drawn & set(FOR_SHORT)
     assert any("pitch" in draw_parameters(everything(), seed, 0.1) for seed in range(20))
+
+
+def test_the_page_has_every_transform_with_its_numbers():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "augmentation.md").read_text(encoding="utf-8")
+    rows = {cells[1].strip(" `"): [cell.strip() for cell in cells[2:-1]] for cells in
+            (line.split("|") for line in page.partition("## What is drawn")[2].partition("\n## ")[0].splitlines()
+             if line.startswith("| `"))}
+    assert list(rows) == list(TRANSFORMS)
+    for name, (_, _, usual, often, _, most) in rows.items():
+        transform = TRANSFORMS[name]
+        assert float(often) == transform.probability
+        numbers = [float(number.replace("−", "-")) for number in re.findall(r"−?[0-9.]+", usual)]
+        assert name == "flip" or numbers[:2] == list(transform.usual)
+        for number in re.findall(r"[0-9.]+", most):
+            assert float(number) in map(abs, transform.most)
 
 
 # -------------------------------------------------------------------------------------------------- words
