@@ -156,12 +156,13 @@ class Setting:
     """An option of `emoprep balance` that a strategy reads. Strategies may share one, of the same default and metavar.
 
     Its type is that of the default: True or False a flag, a number, a text (None: a text that may be left out), a
-    tuple of texts for an option that may be given several times.
+    tuple of texts for an option that may be given several times. `short` is a second spelling ("-k").
     """
 
     default: bool | int | float | str | tuple[str, ...] | None
     help: str
     metavar: str = ""
+    short: str = ""
 
 
 @dataclass(frozen=True)
@@ -204,8 +205,9 @@ class Decision:
 
     `parameters` [n] are JSON values that say how an item is made, beyond its parents. `altered` are train rows that
     change in their place, with their parameters. `noise` gives for some of the made items (their numbers [m]) the
-    float64 [m, d] to be added to each modality, rounded once. `label_rows` int64 [n, K] (multi-label) names for each label of a
-    made item the train row whose annotation it takes; the base's unless given. `notes` are told to the user.
+    float64 [m, d] to be added to each modality before it is rounded. `label_rows` int64 [n, K] (multi-label) names
+    for each label of a made item the train row whose annotation it takes; the base's unless given. `notes` are told
+    to the user.
     """
 
     kept: np.ndarray

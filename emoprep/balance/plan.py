@@ -256,13 +256,14 @@ def _check_steps(steps: Sequence[Step], scheme: LabelScheme, opened: Input, *, r
         module = step.module
         if scheme.task not in module.TASKS:
             others = [name for name, other in opened.manifest.schemes.items() if other.task in module.TASKS]
-            several = scheme.task == MULTI
-            raise UsageError(
-                f"{module.NAME} takes {'one class' if several else 'several labels'} an utterance, and "
-                f"{scheme.name} is {scheme.task}", where=f"--strategy {module.NAME}",
-                expected="--labels " + " or ".join(others) if others else f"a {module.TASKS[0]} scheme",
-                remedy="weights, repeat, ml-ros and mlsmote take several labels" if several
-                else "repeat and oversample take one class an utterance")
+            where, expected = f"--strategy {module.NAME}", "--labels " + " or ".join(others) if others else \
+                f"a {module.TASKS[0]} scheme"
+            if scheme.task == MULTI:
+                raise UsageError(f"{module.NAME} takes one class an utterance, and {scheme.name} is {scheme.task}",
+                                 where=where, expected=expected,
+                                 remedy="weights, repeat, ml-ros, lp-ros and mlsmote take several labels")
+            raise UsageError(f"{module.NAME} takes several labels an utterance, and {scheme.name} is {scheme.task}",
+                             where=where, expected=expected, remedy="repeat and oversample take one class an utterance")
         # Copies of what is not there yet are rows of the index; media cannot be made of nothing.
         if module.MAKES == "media" and opened.kind == "annotation" and not recipe:
             raise UsageError(f"{module.NAME} makes items, and IN has no media to make them of",

@@ -71,10 +71,15 @@ def raw_rows(features: Mapping[str, Modality], rows: np.ndarray) -> np.ndarray:
 
 
 def sklearn_neighbors(x: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
-    """Return the k nearest rows of x [n, D] for each query, the nearest (which should be itself) left out."""
-    from sklearn.neighbors import NearestNeighbors
+    """Return the k nearest rows of x [n, D] for each query, the nearest (which should be itself) left out.
 
-    return NearestNeighbors(n_neighbors=k + 1).fit(x).kneighbors(queries, return_distance=False)[:, 1:]
+    In one thread: among rows that are equally near scikit-learn's choice depends on how many there are.
+    """
+    from sklearn.neighbors import NearestNeighbors
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        return NearestNeighbors(n_neighbors=k + 1).fit(x).kneighbors(queries, return_distance=False)[:, 1:]
 
 
 def draw_pairs(seed: int, near: np.ndarray, missing: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

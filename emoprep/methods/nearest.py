@@ -7,6 +7,7 @@ and it depends on neither blocks nor threads.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -97,11 +98,17 @@ def _each(work: int) -> Iterator[Callable[[Callable[[Any], None], Iterable[Any]]
     if work < _LITTLE_WORK:
         yield lambda function, values: [function(value) for value in values]
         return
-    from threadpoolctl import threadpool_limits
-
     # A product in one thread each: several in one product wait for each other at every step of it.
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(_threads()) as pool:
+    with _libraries().limit(limits=1, user_api="blas"), ThreadPoolExecutor(_threads()) as pool:
         yield lambda function, values: list(pool.map(function, values))
+
+
+@functools.cache
+def _libraries() -> Any:
+    """Return threadpoolctl's list of the libraries loaded; to make it takes about a millisecond."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _threads() -> int:

@@ -22,7 +22,7 @@ __all__ = ["BASE_CHOICE", "COMPAT", "PAIR_OPTIONS", "Partners", "check_count", "
 COMPAT = Setting(False, "draw bit for bit what imbalanced-learn draws")
 BASE_CHOICE = Setting("random", "draw each base at random, or use each equally often", "random|even")
 PAIR_OPTIONS = {
-    "k_neighbors": Setting(5, "neighbours to choose from", "K"),
+    "k_neighbors": Setting(5, "neighbours to choose from", "K", "-k"),
     "within": Setting("label", "parents share their class alone, or also their speaker or session",
                       "label|speaker|session"),
     "not_within": Setting(None, "parents are never of the same dialogue", "dialogue"),
