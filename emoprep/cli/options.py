@@ -153,4 +153,5 @@ def _strategy_option(name: str, readers: list) -> inspect.Parameter:
     default = "" if setting.default in ((), None, False) else f"  [default: {setting.default}]"
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[
         Optional[kind], typer.Option(  # noqa: UP045
-            f"--{name.replace('_', '-')}", *filter(None, [setting.short]), metavar=setting.metavar or None, help=f"{said}.{default}")])
+            f"--{name.replace('_', '-')}", *filter(None, [setting.short]), metavar=setting.metavar or None,
+            help=f"{said}.{default}")])
