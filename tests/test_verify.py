@@ -24,6 +24,7 @@ import soundfile
 from PIL import Image
 from pyarrow import parquet
 
+from emoprep.balance import balance
 from emoprep.errors import MissingInput, UsageError
 from emoprep.films import in_channel, numbered, tone, write_film
 from emoprep.media.decode import make_recipe
@@ -721,6 +722,26 @@ def test_plan_and_weights_of_a_balanced_store(demo_road, tmp_path):
     assert {finding.where for finding in found(own)} == {"plan.parquet", "class_weights.npy"}
     (own / "class_weights.json").write_text('{"labels": [], "weights": 1}')
     assert {finding.check for finding in found(own)} == {"balance"}
+
+
+@pytest.mark.parametrize(("change", "told"), [
+    ({}, []),
+    ({"ids": lambda ids: ids[::-1]}, ["its ids are not the plan's items, in their order"]),
+    ({"weights": lambda weights: weights * 2}, ["weights are not a number from 0 for each id, with the sum 1"]),
+    ({"weights_last": lambda weights: weights * np.nan},
+     ["weights_last are not a number from 0 for each id, with the sum 1"]),
+    ({"ids": lambda ids: ids.astype(object)}, ["Object arrays cannot be loaded"])])
+def test_sampler_of_a_balanced_store(demo_road, tmp_path, change, told):
+    balance(demo_road / "features", tmp_path / "out", strategy="smote", target="0.5", sampler="progressive")
+    path = tmp_path / "out/sampler.npz"
+    arrays = dict(np.load(path))
+    np.savez(path, **{name: change.get(name, lambda values: values)(values) for name, values in arrays.items()})
+
+    findings = found(tmp_path / "out")
+
+    assert {finding.where for finding in findings} <= {"sampler.npz"}
+    assert len(findings) == len(told) and all(text in finding.detail for text, finding in
+                                              zip(told, findings, strict=True))
 
 
 MADE = -1  # the plan's last item is a made one

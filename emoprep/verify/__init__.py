@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 from emoprep import engine
 from emoprep.store.manifest import Store
+from emoprep.verify.balanced import check_balanced
 from emoprep.verify.deep import SourceTask, check_source, plan_deep
 from emoprep.verify.findings import CHECKS, Finding, Findings, listed
 from emoprep.verify.folder import check_folder, is_balanced, open_for_checks
 from emoprep.verify.index import check_index
 from emoprep.verify.shard import Checked, ShardTask, check_shard
-from emoprep.verify.table import TableTask, check_scaler, check_table, check_weights
+from emoprep.verify.table import TableTask, check_scaler, check_table
 
 if TYPE_CHECKING:
     import pyarrow
@@ -89,7 +90,7 @@ def plan_verify(path: Path, *, deep: Path | None = None) -> VerifyPlan:
     index = check_index(store, findings)
     check_scaler(store, findings)
     if is_balanced(store.manifest):
-        check_weights(store, index, findings)
+        check_balanced(store, index, findings)
     sources = () if deep is None else plan_deep(store, index, deep, findings)
     return VerifyPlan(path, store, (*_pieces(store, index), *sources), tuple(findings.all), deep is not None)
 

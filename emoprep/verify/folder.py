@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
+import zipfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from emoprep.errors import MissingInput
 from emoprep.store.folder import CARD, FACES, INDEX, MANIFEST, SKIPPED, STATE
 from emoprep.store.manifest import Manifest, Store, open_store
 from emoprep.verify.findings import Findings, listed
 
-__all__ = ["check_file", "check_folder", "is_balanced", "open_for_checks", "read_skips"]
+__all__ = ["check_file", "check_folder", "is_balanced", "open_arrays", "open_for_checks", "read_skips"]
 
 LARGEST_TEXT = 2 ** 30
 """Bytes of a file that is read as a whole: `skipped.jsonl` of ten million utterances has less."""
+
+LARGEST_ARRAYS = 2 ** 30
+"""Bytes of a .npz once it is unpacked: the sampler of a million rows has 200 MB."""
 
 
 def open_for_checks(path: Path, findings: Findings) -> Store | None:
@@ -166,6 +173,16 @@ def read_json(raw: bytes) -> Any:
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
     return data
+
+
+@contextlib.contextmanager
+def open_arrays(path: Path) -> Iterator[Any]:
+    """Open a .npz of plain arrays; raise ValueError where it would unpack to more than any of ours has."""
+    with zipfile.ZipFile(path) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > LARGEST_ARRAYS:
+            raise ValueError("it unpacks to more than any such file has")
+    with np.load(path, allow_pickle=False) as arrays:
+        yield arrays
 
 
 def is_number(value: object) -> bool:

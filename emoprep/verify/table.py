@@ -1,10 +1,9 @@
-"""Feature tables in workers, and what lies beside them: the scaler, the plan and the weights of a balanced store."""
+"""Feature tables in workers, and the scaler that lies beside them."""
 
 from __future__ import annotations
 
 import itertools
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,22 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emoprep import engine
-from emoprep.labels import MULTI
 from emoprep.store.folder import INDEX
 from emoprep.store.index import SAMPLE_WEIGHT, read_index
 from emoprep.store.manifest import Store
 from emoprep.store.tables import GROUP_ROWS, TRANSCRIPT, has_column
 from emoprep.verify.findings import Findings, listed
-from emoprep.verify.folder import check_file, is_number, read_json
+from emoprep.verify.folder import check_file, open_arrays
 from emoprep.verify.shard import Checked
 
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["TableTask", "check_scaler", "check_table", "check_weights"]
-
-LARGEST_SCALER = 2 ** 30
-
+__all__ = ["TableTask", "check_scaler", "check_table"]
 
 @dataclass(frozen=True)
 class TableTask:
@@ -172,89 +167,11 @@ def check_scaler(store: Store, findings: Findings) -> None:
     path = store.path / "scaler.npz"
     if not any(table["name"] == "train.parquet" for table in store.manifest.tables) or not path.is_file():
         return
-    with findings.guarded("scaler", path.name):
-        with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > LARGEST_SCALER:
-                raise ValueError("it unpacks to more than any scaler has")
-        with np.load(path, allow_pickle=False) as scaler:
-            for name, how in store.manifest.modalities.items():
-                for what in ("mean", "deviation"):
-                    found = scaler[f"{name}_{what}"] if f"{name}_{what}" in scaler.files else None
-                    if found is None or found.shape != (how["dim"],) or found.dtype != np.float32:
-                        findings.add("scaler", path.name, f"{name}_{what} is missing, or not {how['dim']} × float32")
-                    elif not np.isfinite(found).all() or (what == "deviation" and (found <= 0).any()):
-                        findings.add("scaler", path.name, f"{name}_{what} has values that nothing can be scaled by")
-
-
-PLANNED = ("key", "op", "base", "loss_mask")
-"""What the plan and the index both say of a train row."""
-
-
-def _check_plan(plan: Sequence[Mapping[str, Any]], index: pyarrow.Table, recipe: bool, findings: Findings) -> None:
-    """Check that the plan's items are the train rows, and that both say the same of them.
-
-    With a recipe train is as it was: the plan's originals are its rows, and there is nothing else to compare.
-    """
-    rows = index.select([*PLANNED, "split"]).to_pylist()
-    train = {row["key"]: row for row in rows if row["split"] == "train"}
-    # In the index an original is kept, also one that loss_mask takes out of the loss.
-    kept = {item["key"]: {**item, "op": "keep" if item["op"] == "mask" else item["op"]}
-            for item in plan if (is_original(item) if recipe else item["repeat"])}
-    if other := sorted(map(str, kept.keys() ^ train.keys())):
-        findings.add("balance", "plan.parquet", f"its items are not the train rows: {listed(other)}")
-    for name in () if recipe else PLANNED[1:]:
-        if differ := [key for key in kept.keys() & train.keys() if kept[key][name] != train[key][name]]:
-            findings.add("balance", "plan.parquet",
-                         f"{name} is not that of the index: {listed(sorted(map(str, differ)))}")
-
-
-def is_original(item: Mapping[str, Any]) -> bool:
-    """Tell whether an item of a plan is a row of IN: one that changed in its place is its own base."""
-    return item["base"] is None or item["base"] == item["key"]
-
-
-def _check_parents(plan: Sequence[Mapping[str, Any]], lowest: int, findings: Findings) -> None:
-    """Check that made items, and they alone, have parents, all of them among the plan's originals.
-
-    `lowest` is the least λ: 0 between two parents, −1 where a sampler goes beyond its base, away from the neighbour.
-    """
-    originals = {item["key"] for item in plan if is_original(item)}
-    orphans = [item["key"] for item in plan for parent in (item["base"], item["neighbor"])
-               if parent is not None and parent not in originals]
-    if orphans:
-        findings.add("balance", "plan.parquet", f"parents that are no train rows: {listed(sorted(map(str, orphans)))}")
-    between = [item["key"] for item in plan if (item["op"] == "interpolate") != (
-        item["base"] is not None and item["neighbor"] is not None and item["lambda"] is not None
-        and lowest <= item["lambda"] <= 1)]
-    if between:
-        findings.add("balance", "plan.parquet", "interpolated, and not between two parents by 0 to 1 (or the other way "
-                                                f"round): {listed(sorted(map(str, between)))}")
-
-
-def check_weights(store: Store, index: pyarrow.Table | None, findings: Findings) -> None:
-    """Check what `balance` leaves beside its rows: the plan and the class weights."""
-    from pyarrow import parquet
-
-    path = store.path / "plan.parquet"
-    if path.is_file():
-        with findings.guarded("balance", path.name):
-            plan = parquet.read_table(path, columns=[*PLANNED, "neighbor", "lambda", "repeat"],
-                                      use_threads=False).to_pylist()
-            balanced = store.manifest.balance or {}
-            strategies = [balanced.get("strategy"), *balanced.get("then", ())]
-            _check_parents(plan, -1 if any(str(name).startswith("imblearn:") for name in strategies) else 0, findings)
-            if index is not None:
-                _check_plan(plan, index, balanced.get("recipe") is True, findings)
-    path = store.path / "class_weights.json"
-    if path.is_file():
-        with findings.guarded("balance", path.name):
-            found = read_json(path.read_bytes())
-            # Of several labels the array holds pos_weight, 1 for a label that none or all of the rows have.
-            several = found.get("task") == MULTI
-            numbers = found["pos_weight" if several else "weights"]
-            weights = [1.0 if several and numbers[label] is None else numbers[label] for label in found["labels"]]
-            if not all(map(is_number, weights)) or set(numbers) != set(found["labels"]):
-                raise ValueError("there is not one number for each class")
-            array = np.load(store.path / "class_weights.npy", allow_pickle=False)
-            if array.shape != (len(weights),) or not np.array_equal(array, np.array(weights, np.float32)):
-                findings.add("balance", "class_weights.npy", f"it has other weights than {path.name}")
+    with findings.guarded("scaler", path.name), open_arrays(path) as scaler:
+        for name, how in store.manifest.modalities.items():
+            for what in ("mean", "deviation"):
+                found = scaler[f"{name}_{what}"] if f"{name}_{what}" in scaler.files else None
+                if found is None or found.shape != (how["dim"],) or found.dtype != np.float32:
+                    findings.add("scaler", path.name, f"{name}_{what} is missing, or not {how['dim']} × float32")
+                elif not np.isfinite(found).all() or (what == "deviation" and (found <= 0).any()):
+                    findings.add("scaler", path.name, f"{name}_{what} has values that nothing can be scaled by")
