@@ -250,6 +250,9 @@ class StrategyModule(Protocol):
     ("single-label", "multi-label"). MAKES is "nothing", "copies" (of media or vectors), "media" or "vectors". OPTIONS
     are the options of `emoprep balance` that it reads.
 
+    `recorded(options)`, where a strategy has it, returns what the manifest says of its options, JSON values: a file is
+    recorded by its name and sha256, never by its path.
+
     A NAME ending in ":" takes an argument (`imblearn:SMOTEN`). A strategy whose attributes follow from that or from
     its options defines `chosen(argument, given)`, which returns an object with these attributes.
     """

@@ -100,6 +100,7 @@ def copy_shard(task: CopyTask) -> dict[str, Any]:
 def copy_shards(run: Run, tasks: Sequence[CopyTask], *, jobs: int, progress: Callable[[int, int], None]
                 ) -> list[dict[str, Any]]:
     """Write the shards that are not finished yet; return the facts of all with their splits, in the tasks' order."""
+    _reader.clear()  # in this process it may know an older file of the same name
     shards = {task.name: note["shard"] for task in tasks if (note := run.finished(task.name)) is not None}
     missing = [task for task in tasks if task.name not in shards]
     augments = any(recipe is not None for task in missing for *_, recipe in task.items)

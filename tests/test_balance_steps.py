@@ -1,9 +1,11 @@
 """Strategies one after the other, and made items in whole dialogues: what each step sees, and what is written."""
 
 import json
+import shutil
 from collections import Counter
 
 import numpy as np
+import pyarrow
 import pyarrow.parquet as pq
 import pytest
 
@@ -14,6 +16,7 @@ from emoprep.balance.steps import read_steps
 from emoprep.errors import EmoprepError, UsageError
 from emoprep.store.manifest import open_store
 from emoprep.store.shards import SampleReader
+from emoprep.store.tables import read_table
 from emoprep.verify import plan_verify, verify
 
 COUNTS = {"neutral": 28, "surprise": 7, "fear": 2, "sadness": 4, "joy": 10, "disgust": 3, "anger": 6}
@@ -229,3 +232,100 @@ def test_augmentation_needs_media_or_a_recipe(demo_road, tmp_path):
     balance(demo_road / "MELD.Raw", tmp_path / "out", strategy="augment", recipe=True)
     plan = [item for item in rows_of(tmp_path / "out/plan.parquet") if item["op"] == "augment"]
     assert plan and all(json.loads(item["parameters"]) for item in plan)
+
+
+# ------------------------------------------------------------------------- stores that are odd, or balanced before
+
+def edited(store, out, **columns):
+    """Copy a feature store with other values in columns of its train rows, in the table and in the index."""
+    shutil.copytree(store, out)
+    for path in (out / "train.parquet", out / "utterances.parquet"):
+        table = pq.read_table(path)
+        train = [split == "train" for split in table["split"].to_pylist()]
+        for name, change in columns.items():
+            values = table[name].to_pylist()
+            rows = [row for row, there in enumerate(train) if there]
+            for row, value in zip(rows, change([values[row] for row in rows]), strict=True):
+                values[row] = value
+            table = table.set_column(table.column_names.index(name), table.schema.field(name),
+                                     pyarrow.array(values, table.schema.field(name).type))
+        pq.write_table(table, path, row_group_size=500)
+    return out
+
+
+@pytest.mark.parametrize("first", ["smote", "rose", "oversample"])
+@pytest.mark.parametrize("then", [{"strategy": "weights"}, {"strategy": "undersample", "target": "neutral=10"},
+                                  {"strategy": "undersample", "target": "neutral=10", "given": {"drop": "delete"}}])
+def test_what_makes_nothing_may_follow_what_made_rows(demo_road, tmp_path, first, then):
+    balance(demo_road / "features", tmp_path / "one", strategy=first)
+    balance(tmp_path / "one", tmp_path / "two", **then)
+    assert not findings_of(tmp_path / "two")
+    made = {row["key"]: (row["op"], row["base"]) for row in train_of(tmp_path / "one")}
+    assert {row["key"]: (row["op"], row["base"]) for row in train_of(tmp_path / "two")}.items() <= made.items()
+
+
+def test_both_steps_noise_is_added(demo_road, tmp_path):
+    """Borderline-2 carries a rounding as noise: it must not take the place of ROSE's."""
+    wide = tmp_path / "wide"
+    balance(demo_road / "features", wide, strategy="rose", target="0.5", then=[
+        "borderline-smote target=auto kind=2 imblearn_compat=true k_neighbors=1 m_neighbors=8"])
+    _, made = read_table(wide / "train.parquet", open_store(wide).manifest.modalities)
+    rows = train_of(wide)
+    at = {row["key"]: number for number, row in enumerate(rows)}
+    generated = [(number, at[row["base"]]) for number, row in enumerate(rows) if row["op"] == "generate"]
+    assert len(generated) > 20
+    assert all((made["audio"].values[one] != made["audio"].values[base]).any() for one, base in generated)
+
+
+@pytest.mark.parametrize(("settings", "message"), [
+    ({"strategy": "smote", "then": ['oversample "']}, "--then: this step is not understood"),
+    ({"strategy": "smote", "then": ["oversample =3"]}, "--then: this step is not understood"),
+    ({"strategy": "smote", "then": ["undersample target=auto target=0.5"]}, "--target: this option is given twice"),
+    ({"strategy": "smote", "then": ["undersample nonfinite=zero"]}, "undersample does not read this option: expected "
+                                                                    "--drop, --imblearn-compat, --target; "),
+    ({"strategy": "smote", "given": {"renorm": "bananas"}}, "--renorm: .*expected off or auto, got bananas"),
+    ({"strategy": "smote", "then": ["adasyn renorm=auto"]}, "--renorm: two steps would bring vectors to length 1 and "),
+    ({"strategy": "weights", "tau": 1e308}, "--tau: this number is not possible: expected a number from 0 to 1000"),
+    ({"strategy": "imblearn:SMOTEENN", "given": {"param": ("smote=null",)}}, "--strategy imblearn:SMOTEENN"),
+])
+def test_what_no_step_can_do_is_refused_before_anything_is_written(demo_road, tmp_path, settings, message):
+    with pytest.raises(UsageError, match=message):
+        balance(demo_road / "features", tmp_path / "out", **settings)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_step_takes_options_that_may_be_repeated(demo_road):
+    step = read_steps("oversample", "0.5", {}, ["smote modality_weight=text=2 modality-weight=audio=3"])[1]
+    assert step.given["modality_weight"] == ("text=2", "audio=3")
+
+
+@pytest.mark.parametrize(("columns", "settings", "message"), [
+    ({"loss_mask": lambda values: [0.3] * len(values)}, {"strategy": "smote"},
+     "rows that count in part cannot be resampled: expected 0 or 1, got loss_mask 0.3"),
+    ({"loss_mask": lambda values: [None, *values[1:]]}, {"strategy": "weights"}, "this loss_mask is not possible"),
+    ({"loss_mask": lambda values: [-1.0, *values[1:]]}, {"strategy": "weights", "sampler": "progressive"},
+     "expected a number from 0, got loss_mask -1"),
+    ({"groups": lambda values: [None, *values[1:]]}, {"strategy": "smote"}, "groups are lists, and one is missing"),
+    ({"dialogue": lambda values: [*values[1:], values[0]]}, {"strategy": "smote"},
+     "the rows of a dialogue do not lie together: got meld_train_dia0"),
+    ({"emotion": lambda values: ["joy"] * len(values), "loss_mask": lambda values: [0.0] * len(values)},
+     {"strategy": "rose"}, "no train utterance is in the label scheme, so there is nothing to balance"),
+    ({"audio": lambda values: [np.full(100, 3e38 * (-1) ** row) for row in range(len(values))]},
+     {"strategy": "smote"}, "the audio feature of this item is not finite: expected numbers below 1e38"),
+    ({"key": lambda values: [f"{number}".rjust(198, "k") for number in range(len(values))]}, {"strategy": "oversample"},
+     "this key cannot name a sample: expected at most 200"),
+])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_train_rows_that_cannot_be_balanced_are_named(demo_road, tmp_path, columns, settings, message):
+    table_only = {name: change for name, change in columns.items() if name == "audio"}
+    if table_only:
+        shutil.copytree(demo_road / "features", tmp_path / "in")
+        table = pq.read_table(tmp_path / "in/train.parquet")
+        field = table.schema.field("audio")
+        pq.write_table(table.set_column(table.column_names.index("audio"), field, pyarrow.array(
+            columns["audio"](range(table.num_rows)), field.type)), tmp_path / "in/train.parquet")
+    else:
+        edited(demo_road / "features", tmp_path / "in", **columns)
+    with pytest.raises(EmoprepError, match=message):
+        balance(tmp_path / "in", tmp_path / "out", **settings)
+    assert not (tmp_path / "out/manifest.json").exists()

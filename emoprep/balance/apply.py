@@ -14,6 +14,7 @@ from emoprep.balance.plan import BalancePlan
 from emoprep.balance.rows import recipes, train_rows
 from emoprep.balance.weigh import write_sampler
 from emoprep.contracts import Modality
+from emoprep.errors import EmoprepError
 from emoprep.methods.interpolate import made_features, unit_modalities
 from emoprep.methods.placement import noise_of
 from emoprep.repack import copy_shards, pack_rows
@@ -31,7 +32,7 @@ __all__ = ["apply"]
 # Whose versions decide bytes, by what is made.
 _PACKAGES = {"vectors": ("scikit-learn",),
              "media": ("albumentations", "albucore", "audiomentations", "python-stretch", "opencv-python-headless",
-                       "pillow", "soundfile")}
+                       "pillow", "scipy", "soundfile")}
 
 
 def apply(plan: BalancePlan, out: Path, *, jobs: int = 1, overwrite: bool = False,
@@ -93,8 +94,23 @@ def _table_pieces(plan: BalancePlan, train: pyarrow.Table, progress
         if decision.noise is not None:
             for name, noise in noise_of(decision.noise, made).items():
                 found[name].values[found[name].present] += noise[found[name].present]
-        yield train.slice(start, len(some)), found
+        rows = train.slice(start, len(some))
+        _require_finite(found, rows)
+        yield rows, found
         progress(len(some), 0)
+
+
+def _require_finite(features: dict[str, Modality], rows: pyarrow.Table) -> None:
+    """Raise EmoprepError where two finite parents are so far apart that what lies between them has no number."""
+    for name, modality in features.items():
+        values = modality.values
+        if not isinstance(values, list) and np.isfinite(values).all():
+            continue
+        bad = next((row for row, one in enumerate(values) if not np.isfinite(one).all()), None)
+        if bad is not None:
+            raise EmoprepError(f"the {name} feature of this item is not finite", expected="numbers below 1e38",
+                               where=rows.column("key")[bad].as_py(), got="parents too large to be subtracted",
+                               remedy="scale the features first")
 
 
 # ---------------------------------------------------------------------------------------------- shards
@@ -181,7 +197,7 @@ def _seal(plan: BalancePlan, run: Run, train: pyarrow.Table, pieces: dict[str, A
             take_over(source.store.path / name, run.out / name)
     counts = {**source.manifest.counts, "train": train.num_rows}
     packages = ("numpy", "pyarrow", *_PACKAGES.get(plan.makes, ()),
-                *(("imbalanced-learn",) if "imblearn:" in plan.strategy else ()),
+                *(("imbalanced-learn", "scikit-learn") if "imblearn:" in plan.strategy else ()),
                 *(("scipy",) if plan.steps[0].given.get("objective") == "min-ir" else ()))
     manifest = replace(
         source.manifest, facts=plan.facts, counts=counts, written=_written(index, pieces, source.kind),

@@ -20,7 +20,7 @@ from emoprep.contracts import Decision
 from emoprep.errors import EmoprepError
 from emoprep.methods.parents import copy_numbers
 from emoprep.methods.placement import dialogue_spans, in_context
-from emoprep.utterance import child_seed
+from emoprep.utterance import check_key, child_seed
 
 if TYPE_CHECKING:
     import pyarrow
@@ -114,6 +114,8 @@ def _made_names(train: Train, decision: Decision, source: np.ndarray, copy: np.n
                 copies[train.dialogues[base]] += 1
                 names[number] = f"{train.dialogues[base]}__copy{copies[train.dialogues[base]]}"
         dialogues = [names.get(number, key) for key, number in zip(keys, decision.dialogue.tolist(), strict=True)]
+    for key in keys:
+        check_key(key, where="a made item")
     for made, there in ((keys, train.keys), (dialogues, train.dialogues)):
         if clash := set(made) & set(there):
             raise EmoprepError("a made item would take a name that is there", where=min(clash))

@@ -114,6 +114,7 @@ class BalancePlan:
     def to_json(self) -> dict[str, Any]:
         return {"schema": "emoprep.balance/1", "corpus": self.source.manifest.corpus,
                 "strategy": self.steps[0].module.NAME, "then": [step.module.NAME for step in self.steps[1:]],
+                "upon": (self.source.manifest.balance or {}).get("strategy"),
                 "recipe": self.recipe, "sample_weights": self.sample_weights, "task": self.scheme.task,
                 "rows": self.rows, "label_scheme": self.scheme.name,
                 "labels": list(self.scheme.labels), "before": self.before,

@@ -33,16 +33,17 @@ def train_rows(plan: BalancePlan) -> pyarrow.Table:
     if not (made >= 0).any() and len(staying) == train.num_rows and not items.decision.altered:
         return with_column(table, "loss_mask", items.loss_mask[staying])
     op = [items.op[at] for at in staying.tolist()]
-    flags = table.column("flags").to_pylist()
+    flags, earlier, bases = (table.column(name).to_pylist() for name in ("flags", "op", "base"))
     columns = {
         "key": [items.key[at] for at in staying.tolist()],
         "dialogue": [items.dialogue[at] for at in staying.tolist()],
         "groups": _groups(items, train.column("groups").to_pylist()),
         "flags": [[*found, "feature-only"] if one in ("interpolate", "generate") else found
                   for found, one in zip(flags, op, strict=True)],
-        "op": ["keep" if one == "mask" else one for one in op],
-        "base": [plan.train.keys[row] if number >= 0 or one == "augment" else None
-                 for row, number, one in zip(rows.tolist(), made.tolist(), op, strict=True)],
+        # A row that stays says how an earlier balancing made it, if one did.
+        "op": [before if one in ("keep", "mask") else one for before, one in zip(earlier, op, strict=True)],
+        "base": [before if one in ("keep", "mask") else plan.train.keys[row]
+                 for before, row, one in zip(bases, rows.tolist(), op, strict=True)],
         "loss_mask": items.loss_mask[staying],
     }
     for name, values in columns.items():
@@ -111,10 +112,9 @@ def recipes(plan: BalancePlan) -> list[Mapping[str, Any] | None]:
 
 def _augmented_rows(plan: BalancePlan, table: pyarrow.Table) -> pyarrow.Table:
     """Return index rows as augmentation leaves them: stretched clips have other lengths, say."""
-    if not any(recipe is not None for recipe in recipes(plan)):
-        return table
-    changes = {place: augmented_row(row, recipe) for place, (row, recipe) in
-               enumerate(zip(table.to_pylist(), recipes(plan), strict=True)) if recipe is not None}
+    found = [(place, recipe) for place, recipe in enumerate(recipes(plan)) if recipe is not None]
+    rows = table.take(np.array([place for place, _ in found], dtype=np.int64)).to_pylist()
+    changes = {place: augmented_row(row, recipe) for (place, recipe), row in zip(found, rows, strict=True)}
     for name in sorted({name for changed in changes.values() for name in changed}):
         values = table.column(name).to_pylist()
         for place, changed in changes.items():

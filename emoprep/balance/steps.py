@@ -17,6 +17,7 @@ import numpy as np
 from emoprep.contracts import Decision, Problem, Setting, StrategyModule, find_strategy, settle
 from emoprep.errors import UsageError
 from emoprep.labels import OUTSIDE, LabelScheme
+from emoprep.methods.interpolate import check_renorm
 from emoprep.methods.parents import copy_numbers, item_seeds
 from emoprep.methods.placement import noise_of
 from emoprep.methods.targets import decide_targets
@@ -37,6 +38,7 @@ class Step:
 
     def to_json(self) -> dict[str, Any]:
         settings = settle(self.module.OPTIONS, self.given)
+        settings = self.module.recorded(settings) if hasattr(self.module, "recorded") else settings
         return {"strategy": self.module.NAME, "target": self.target,
                 **{name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}}
 
@@ -67,7 +69,7 @@ def read_steps(strategy: str, target: str | None, given: Mapping[str, Any], then
     ['undersample', 'smote']
     """
     given = {name: value for name, value in given.items() if value is not None and value != ()}
-    asked = [(strategy, {} if target is None else {"target": target}), *(_then(text) for text in then)]
+    asked = [(strategy, {} if target is None else {"target": [target]}), *(_then(text) for text in then)]
     steps = tuple(_step(name, own, given, force) for name, own in asked)
     modules = [step.module for step in steps]
     known = {name for module in modules for name in module.OPTIONS}
@@ -76,7 +78,7 @@ def read_steps(strategy: str, target: str | None, given: Mapping[str, Any], then
         raise UsageError(f"{names} {'does' if len(steps) == 1 else 'do'} not read this option", where=_flag(foreign[0]),
                          expected=", ".join(map(_flag, _options(modules))) or "none of its own",
                          remedy="leave it out, or choose another --strategy")
-    _check_order(modules)
+    _check_order(steps)
     return steps
 
 
@@ -86,33 +88,42 @@ def _options(modules: Sequence[StrategyModule]) -> list[str]:
     return [*found, *(["nonfinite"] if any(module.DIRECTION != "none" for module in modules) else [])]
 
 
-def _then(text: str) -> tuple[str, dict[str, str]]:
-    name, *options = shlex.split(text) or [""]
+def _then(text: str) -> tuple[str, dict[str, list[str]]]:
+    """Return the strategy that a text of `--then` names, and the values of each of its options."""
+    try:
+        name, *options = shlex.split(text) or [""]
+    except ValueError:  # a quotation that does not end
+        name, options = "", []
     pairs = [option.partition("=") for option in options]
-    if not name or any(not equals for _, equals, _ in pairs):
+    if not name or any(not option or not equals for option, equals, _ in pairs):
         raise UsageError("this step is not understood", where="--then", expected="NAME option=value …", got=repr(text),
                          remedy='write for example --then "smote target=0.5 k_neighbors=3"')
-    own: dict[str, Any] = {}
+    own: dict[str, list[str]] = {}
     for option, _, value in pairs:
-        option = option.replace("-", "_")
-        own[option] = (*own.get(option, ()), value) if option == "param" else value
+        own.setdefault(option.replace("-", "_"), []).append(value)
     return name, own
 
 
-def _step(name: str, own: Mapping[str, Any], given: Mapping[str, Any], force: bool) -> Step:
-    everything = {**given, **{option: value for option, value in own.items() if option != "target"}}
-    module = find_strategy(name, everything)
-    foreign = sorted(set(own) - set(module.OPTIONS) - {"target"})
-    if foreign or ("target" in own and module.DIRECTION not in ("over", "under")):
-        raise UsageError(f"{module.NAME} does not read this option", where=_flag(foreign[0] if foreign else "target"),
-                         expected=", ".join(map(_flag, _options([module]))) or "none of its own",
-                         remedy="leave it out, or choose another --strategy")
-    mine = {option: _typed(option, module.OPTIONS[option], value) for option, value in everything.items()
-            if option in module.OPTIONS}
+def _step(name: str, own: Mapping[str, Sequence[str]], given: Mapping[str, Any], force: bool) -> Step:
+    module = find_strategy(name, {**given, **{option: values[-1] for option, values in own.items()}})
+    takes = [*module.OPTIONS, *(["target"] if module.DIRECTION in ("over", "under") else [])]
+    if foreign := sorted(set(own) - set(takes)):
+        known = ", ".join(_flag(option) for option in takes if option != "force")
+        raise UsageError(f"{module.NAME} does not read this option", where=_flag(foreign[0]),
+                         expected=known or "none of its own", remedy="leave it out, or choose another --strategy")
+    mine = {option: value for option, value in given.items() if option in module.OPTIONS}
+    for option, values in own.items():
+        if option != "target" and type(module.OPTIONS[option].default) is tuple:
+            mine[option] = tuple(values)
+        elif len(values) > 1:
+            raise UsageError("this option is given twice", where=_flag(option), got=" and ".join(values))
+        elif option != "target":
+            mine[option] = values[0]
+    mine = {option: _typed(option, module.OPTIONS[option], value) for option, value in mine.items()}
     if force and "force" in module.OPTIONS:
         mine["force"] = True
-    target = own.get("target", "auto") if module.DIRECTION in ("over", "under") else None
-    return Step(module, target, mine)
+    check_renorm(mine.get("renorm", "off"))
+    return Step(module, own.get("target", ["auto"])[0] if "target" in takes else None, mine)
 
 
 def _typed(name: str, setting: Setting, value: Any) -> Any:
@@ -133,7 +144,8 @@ def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _check_order(modules: Sequence[StrategyModule]) -> None:
+def _check_order(steps: Sequence[Step]) -> None:
+    modules = [step.module for step in steps]
     names = [module.NAME for module in modules]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UsageError("a strategy cannot follow itself", where="--then", got=twice,
@@ -142,6 +154,9 @@ def _check_order(modules: Sequence[StrategyModule]) -> None:
         # It looks at IN's rows alone, and would correct again what the first step corrected.
         raise UsageError(f"{late} sets the counts by rules of its own, so it can only come first", where="--then",
                          got=", then ".join(names), remedy=f"use --strategy {late}")
+    if len(renorms := {step.given.get("renorm", "off") for step in steps if "renorm" in step.module.OPTIONS}) > 1:
+        raise UsageError("two steps would bring vectors to length 1 and not", where="--renorm",
+                         got=" and ".join(sorted(renorms)), remedy="give --renorm once, for all of them")
     if {"media", "vectors"} <= {module.MAKES for module in modules}:
         raise UsageError("one step makes media, and another one vectors", where="--then", got=", then ".join(names),
                          remedy="run the first, take features of its store, and balance those with --strategy weights")
@@ -154,6 +169,10 @@ def decide_steps(steps: Sequence[Step], train: Train, scheme: LabelScheme, count
     """Let each step decide on what the earlier ones left; `counts` are those of IN."""
     decided, y, targets = None, train.counted, None
     counts = {name: int(count) for name, count in counts.items()}
+    if not any(counts.values()) and any(step.module.DIRECTION != "none" for step in steps):
+        raise UsageError("no train utterance is in the label scheme, so there is nothing to balance",
+                         where=f"--labels {scheme.name}", expected=", ".join(scheme.labels),
+                         remedy="choose another with --labels")
     for step in steps:
         module, before = step.module, decided
         if step.target is not None:
@@ -203,8 +222,9 @@ def _joined(first: Decided, second: Decided) -> Decided:
                                for value, size in zip(values, (left, right), strict=True)])
 
     def noise(some):
-        return {**_noise_of(one, np.where(some < left, some, -1)),
-                **_noise_of(two, np.where(some >= left, some - left, -1))}
+        first = _noise_of(one, np.where(some < left, some, -1))
+        then = _noise_of(two, np.where(some >= left, some - left, -1))
+        return {name: sum(found[name] for found in (first, then) if name in found) for name in {**first, **then}}
     dialogue = whole("dialogue", -1)
     if dialogue is not None and one.dialogue is not None:
         dialogue[left:] += (dialogue[left:] >= 0) * (one.dialogue.max(initial=-1) + 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,7 +13,7 @@ import numpy as np
 from emoprep.balance.problem import Input
 from emoprep.balance.steps import Step
 from emoprep.contracts import Modality
-from emoprep.errors import UsageError
+from emoprep.errors import EmoprepError, UsageError
 from emoprep.labels import MULTI, OUTSIDE, LabelScheme
 from emoprep.methods.nonfinite import replace_nonfinite
 
@@ -62,6 +64,7 @@ def read_train(opened: Input, steps: Sequence[Step], scheme: LabelScheme, *, che
     """
     train = opened.rows("train")
     _check_train(opened, train, any(step.module.MAKES != "nothing" for step in steps))
+    _check_columns(opened, train, any(step.module.DIRECTION != "none" for step in steps))
     annotation = [dict(zip(scheme.reads, values, strict=True)) for values in
                   zip(*(train.column(name).to_pylist() for name in scheme.reads), strict=True)]
     notes = list(scheme.check_values(annotation)) if check_scheme else []
@@ -91,6 +94,28 @@ def class_counts(y: np.ndarray, mask: np.ndarray, labels: Sequence[str]) -> dict
         inside = y != OUTSIDE
         sums = np.bincount(y[inside], weights=mask[inside], minlength=len(labels))
     return dict(zip(labels, sums.tolist(), strict=True))
+
+
+def _check_columns(opened: Input, train: pyarrow.Table, changes: bool) -> None:
+    """Raise EmoprepError for a loss mask, a list or an order of dialogues that no store of ours has."""
+    mask = np.array(train.column("loss_mask").to_pylist(), dtype=np.float64)  # null becomes NaN
+    wrong = ~(np.isfinite(mask) & (mask >= 0)) if not changes else ~np.isin(mask, (0, 1))
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise EmoprepError("this loss_mask is not possible" if not changes else
+                           "rows that count in part cannot be resampled", where=train.column("key")[row].as_py(),
+                           expected="0 or 1" if changes else "a number from 0", got=f"loss_mask {mask[row]:g}",
+                           remedy="use --strategy weights, or set loss_mask to 0 or 1" if changes else "mend the index")
+    for name in ("groups", "flags"):
+        if train.column(name).null_count:
+            raise EmoprepError(f"{name} are lists, and one is missing", where=opened.where,
+                               remedy="make the store again")
+    dialogues = train.column("dialogue").to_pylist()
+    runs = [name for name, _ in itertools.groupby(dialogues)]
+    if len(runs) != len(set(runs)):
+        raise EmoprepError("the rows of a dialogue do not lie together", where=opened.where,
+                           got=str(next(name for name, times in Counter(runs).items() if times > 1)),
+                           remedy="sort the rows by dialogue and turn")
 
 
 def _check_train(opened: Input, train: pyarrow.Table, makes_items: bool) -> None:

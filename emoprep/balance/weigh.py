@@ -185,7 +185,7 @@ def weigh(scheme: LabelScheme, before: Mapping[str, float], after: Mapping[str, 
         return label_weights(counts, _whole(n), name, **settings) if multi else class_weights(counts, name, **settings)
     weights = weights_of(weighting, normalize=normalize, max_ratio=max_ratio)
     alpha = weights_of(weighting, normalize=None if multi else "mean1", max_ratio=max_ratio).weights
-    tau = _not_negative("--tau", 1.0 if tau is None else tau)
+    tau = _not_negative("--tau", 1.0 if tau is None else tau, most=1000)
     return Weighing(
         scheme, weights, source,
         focal={"gamma": _not_negative("--focal-gamma", focal_gamma), "alpha": dict(alpha) if focal_alpha else None},
@@ -202,10 +202,10 @@ def write_sampler(sampler: Sampler, path: Path) -> None:
         np.savez_compressed(file, **sampler.arrays())
 
 
-def _not_negative(option: str, value: float) -> float:
-    if not 0 <= value < math.inf:
-        raise UsageError("this number is not possible", where=option, expected="a number of at least 0",
-                         got=str(value))
+def _not_negative(option: str, value: float, most: float = math.inf) -> float:
+    if not (0 <= value <= most and value < math.inf):
+        raise UsageError("this number is not possible", where=option, got=str(value),
+                         expected="a number of at least 0" if most == math.inf else f"a number from 0 to {most:g}")
     return float(value)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from emoprep.contracts import Modality
 from emoprep.errors import EmoprepError, UsageError
 
-__all__ = ["blend", "made_features", "made_vectors", "resample", "unit_modalities"]
+__all__ = ["blend", "check_renorm", "made_features", "made_vectors", "resample", "unit_modalities"]
 
 # So few values that the rows at work stay in a core's cache: three times as fast as whole tables.
 _CHUNK_VALUES = 65_536
@@ -93,6 +93,13 @@ def blend(first: np.ndarray, second: np.ndarray, lam: np.ndarray, *, unit: bool 
     return mixed.astype(np.float32)
 
 
+def check_renorm(renorm: str) -> None:
+    """Raise UsageError for another value of `--renorm` than off and auto."""
+    if renorm not in ("off", "auto"):
+        raise UsageError("this way to renormalise is not known", where="--renorm", expected="off or auto",
+                         got=renorm, remedy="use auto for embeddings of length 1")
+
+
 def unit_modalities(features: Mapping[str, Modality], renorm: str) -> frozenset[str]:
     """Return the modalities to bring back to length 1: with `--renorm auto` those of unit vectors.
 
@@ -102,9 +109,6 @@ def unit_modalities(features: Mapping[str, Modality], renorm: str) -> frozenset[
     >>> unit_modalities({"text": Modality(np.eye(2, dtype=np.float32), np.ones(2, bool))}, "auto")
     frozenset({'text'})
     """
-    if renorm not in ("off", "auto"):
-        raise UsageError("this way to renormalise is not known", where="--renorm", expected="off or auto",
-                         got=renorm, remedy="use auto for embeddings of length 1")
     if renorm == "off":
         return frozenset()
     return frozenset(name for name, modality in features.items()

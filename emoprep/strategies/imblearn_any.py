@@ -233,7 +233,7 @@ def _culprit(sampler: Sampler, drawer: Any, x: np.ndarray, y: np.ndarray, strate
         for label, count in strategy.items():
             try:
                 resampled(built_sampler(sampler.kind, sampler.parameters, {label: count}, 0), x, y)
-            except (RuntimeError, ValueError):
+            except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, Unnamed, ValueError):
                 return label
     return int(np.bincount(y).argmin())
 

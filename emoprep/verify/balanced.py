@@ -21,20 +21,25 @@ PLANNED = ("key", "op", "base", "loss_mask")
 """What the plan and the index both say of a train row."""
 
 
-def _check_plan(plan: Sequence[Mapping[str, Any]], index: pyarrow.Table, recipe: bool, findings: Findings) -> None:
+def _check_plan(plan: Sequence[Mapping[str, Any]], index: pyarrow.Table, balanced: Mapping[str, Any],
+                findings: Findings) -> None:
     """Check that the plan's items are the train rows, and that both say the same of them.
 
-    With a recipe train is as it was: the plan's originals are its rows, and there is nothing else to compare.
+    With a recipe train is as it was: the plan's originals are its rows, and there is nothing else to compare. Where IN
+    was balanced already (`upon`), rows that stay say how that one made them.
     """
+    recipe, upon = balanced.get("recipe") is True, balanced.get("upon") is not None
     rows = index.select([*PLANNED, "split"]).to_pylist()
     train = {row["key"]: row for row in rows if row["split"] == "train"}
     # In the index an original is kept, also one that loss_mask takes out of the loss.
     kept = {item["key"]: {**item, "op": "keep" if item["op"] == "mask" else item["op"]}
             for item in plan if (is_original(item) if recipe else item["repeat"])}
+    stay = {key for key, item in kept.items() if item["op"] == "keep"} if upon else set()
     if other := sorted(map(str, kept.keys() ^ train.keys())):
         findings.add("balance", "plan.parquet", f"its items are not the train rows: {listed(other)}")
     for name in () if recipe else PLANNED[1:]:
-        if differ := [key for key in kept.keys() & train.keys() if kept[key][name] != train[key][name]]:
+        if differ := [key for key in kept.keys() & train.keys() if kept[key][name] != train[key][name]
+                      and (name == "loss_mask" or key not in stay)]:
             findings.add("balance", "plan.parquet",
                          f"{name} is not that of the index: {listed(sorted(map(str, differ)))}")
 
@@ -76,7 +81,7 @@ def check_balanced(store: Store, index: pyarrow.Table | None, findings: Findings
             _check_parents(plan, -1 if any(str(name).startswith("imblearn:") for name in strategies) else 0, findings)
             keys = [item["key"] for item in plan if item["repeat"]]
             if index is not None:
-                _check_plan(plan, index, balanced.get("recipe") is True, findings)
+                _check_plan(plan, index, balanced, findings)
     if (store.path / "class_weights.json").is_file():
         _check_weights(store, findings)
     if (store.path / "sampler.npz").is_file():

@@ -143,12 +143,13 @@ def _check_skips(store: Store, index: pyarrow.Table, findings: Findings) -> None
 
 def _check_media(store: Store, index: pyarrow.Table, findings: Findings) -> None:
     media, shards = [name for name in MEDIA_COLUMNS if name != "shard"], store.manifest.kind == "shards"
-    for row in index.select(["key", "text", "has_text", "shard", *media]).to_pylist():
+    for row in index.select(["key", "text", "has_text", "shard", "flags", *media]).to_pylist():
         there = [name for name in media if row[name] is not None and row[name] is not False]
         timed = [name for name in there if not name.startswith("has_")]
         if shards and row["shard"] is None and there:
             findings.add("media-columns", row["key"], f"it has no sample, and yet {listed(there)}")
-        elif shards and row["shard"] is not None and (len(timed) != 6 or len(timed) == len(there)):
+        elif shards and row["shard"] is not None and (
+                len(timed) != 6 or (len(timed) == len(there) and "text-only" not in (row["flags"] or ()))):
             findings.add("media-columns", row["key"], "a sample has start, end, frames, fps, samples, sample_rate, and "
                                                       f"a picture or sound; this one has {listed(there, 8)}")
         if not shards and row["shard"] is not None:
