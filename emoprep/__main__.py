@@ -74,6 +74,8 @@ def _told(arguments: list[str]) -> int:
         return code
     except EmoprepError as error:
         return _fail(str(error), error.exit_code, arguments)
+    except MemoryError:
+        return _fail("cannot go on: not enough memory; ask for less, or use fewer --jobs", 1, arguments)
     except OSError as error:
         gone = isinstance(error, BrokenPipeError) and _reader_has_left()
         _mute(sys.stdout)

@@ -254,7 +254,8 @@ class StrategyModule(Protocol):
     recorded by its name and sha256, never by its path.
 
     A NAME ending in ":" takes an argument (`imblearn:SMOTEN`). A strategy whose attributes follow from that or from
-    its options defines `chosen(argument, given)`, which returns an object with these attributes.
+    its options defines `chosen(argument, given)`, which returns an object with these attributes, and with CALLED where
+    an error should call it by more than its NAME.
     """
 
     NAME: str
@@ -336,16 +337,16 @@ def find(folder: str, name: str, option: str) -> ModuleType:
     return known[name]
 
 
-def find_strategy(text: str, given: Mapping[str, Any] = {}) -> StrategyModule:
-    """Return the strategy that `--strategy` names, as its argument and the options given make it.
+def find_strategy(text: str, given: Mapping[str, Any] = {}, option: str = "--strategy") -> StrategyModule:
+    """Return the strategy that `--strategy` or `--then` names, as its argument and the options given make it.
 
     >>> find_strategy("smote").NAME
     'smote'
     """
     name, colon, argument = text.partition(":")
-    module = find("strategies", name + colon, "--strategy")
+    module = find("strategies", name + colon, option)
     if colon and not argument:
-        raise UsageError("this strategy takes an argument", where="--strategy", expected=f"{name}:NAME", got=text)
+        raise UsageError("this strategy takes an argument", where=option, expected=f"{name}:NAME", got=text)
     return module.chosen(argument, given) if hasattr(module, "chosen") else module
 
 

@@ -67,15 +67,17 @@ def test_rows_that_a_step_masked_are_nobodys_parent(demo_road):
 
 
 def test_each_step_has_its_own_options():
-    first, second = read_steps("smote", "0.5", {"k_neighbors": 3}, ["undersample drop=delete target=neutral=5"])
-    assert (first.target, first.given) == ("0.5", {"k_neighbors": 3})
-    assert (second.target, second.given) == ("neutral=5", {"drop": "delete"})
+    first, second = read_steps("undersample", "neutral=5", {"k_neighbors": 3, "drop": "delete"}, ["smote target=0.5"])
+    assert (first.target, first.given) == ("neutral=5", {"drop": "delete"})
+    assert (second.target, second.given) == ("0.5", {"k_neighbors": 3})
 
 
 @pytest.mark.parametrize(("settings", "message"), [
     ({"then": ["smote k_neighbors"]}, "--then: this step is not understood: expected NAME option=value …"),
     ({"then": [""]}, "--then: this step is not understood"),
-    ({"then": ["nothing"]}, "--strategy: not known"),
+    ({"then": ["nothing"]}, "--then: not known"),
+    ({"then": ["undersample"]}, "--then: undersample takes rows away, so it comes before what makes some: got "
+                                "oversample, then undersample; use --strategy undersample --then \"oversample …\""),
     ({"then": ["smote k_neighbors=few"]}, "--k-neighbors: this value is not possible: .* a whole number, got few"),
     ({"then": ["smote drop=mask"]}, "--drop: smote does not read this option: expected --k-neighbors"),
     ({"then": ["weights target=auto"]}, "--target: weights does not read this option"),
@@ -280,9 +282,17 @@ def test_both_steps_noise_is_added(demo_road, tmp_path):
 @pytest.mark.parametrize(("settings", "message"), [
     ({"strategy": "smote", "then": ['oversample "']}, "--then: this step is not understood"),
     ({"strategy": "smote", "then": ["oversample =3"]}, "--then: this step is not understood"),
-    ({"strategy": "smote", "then": ["undersample target=auto target=0.5"]}, "--target: this option is given twice"),
-    ({"strategy": "smote", "then": ["undersample nonfinite=zero"]}, "undersample does not read this option: expected "
-                                                                    "--drop, --imblearn-compat, --target; "),
+    ({"strategy": "smote", "then": ["oversample target=auto target=0.5"]}, "--target: this option is given twice"),
+    ({"strategy": "smote", "then": ["oversample nonfinite=zero"]}, "oversample does not read this option: expected "
+                                                                   "--even, --imblearn-compat, --target; "),
+    ({"strategy": "weights", "placement": "append"}, "--placement append: weights makes no utterance that could be"),
+    ({"strategy": "repeat", "placement": "append"}, "--placement append: repeat makes no utterance that could be"),
+    ({"strategy": "repeat", "target": "0.5"}, "--target: repeat --objective evenness does not read this option"),
+    ({"strategy": "repeat", "given": {"budget": 20.0, "max_repeats": 1000}},
+     "--strategy repeat: copied dialogues make too many rows: .*ask for less with its options, or say --force"),
+    ({"strategy": "weights", "stages": "crt", "sampler": "instance"}, "--sampler instance: classifier re-training "),
+    ({"strategy": "weights", "sampler": "0.5", "focal_alpha": True}, "--focal-alpha: all weights are 1, so this "),
+    ({"strategy": "smote", "given": {"modality_weight": ("text=2", "text=3")}}, "this modality has two weights"),
     ({"strategy": "smote", "given": {"renorm": "bananas"}}, "--renorm: .*expected off or auto, got bananas"),
     ({"strategy": "smote", "then": ["adasyn renorm=auto"]}, "--renorm: two steps would bring vectors to length 1 and "),
     ({"strategy": "weights", "tau": 1e308}, "--tau: this number is not possible: expected a number from 0 to 1000"),

@@ -62,7 +62,11 @@ def balance(source: Path, out: Path, *, jobs: int = 1, overwrite: bool = False, 
     settings["given"], notes = dict(given or {}), ()
     if preset is not None:
         found = read_preset(preset, opened.manifest.corpus)
-        settings, notes = _with_preset(found, settings), (f"preset {found.name}: {found.paper}", *found.notes)
+        beside = sorted(name for name in found.settings
+                        if name != "strategy" and (name in settings or name in settings["given"]))
+        notes = (f"preset {found.name}: {found.paper}", *found.notes, *(
+            [f"not the preset's: {', '.join('--' + name.replace('_', '-') for name in beside)}"] if beside else ()))
+        settings = _with_preset(found, settings)
     if settings.get("strategy") is None:
         raise UsageError("say how to balance", where="--strategy", expected="--strategy NAME or --preset NAME",
                          remedy="see `emoprep balance --help`")

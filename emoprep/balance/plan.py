@@ -12,7 +12,7 @@ from emoprep.balance.problem import Input, open_input
 from emoprep.balance.steps import Step, decide_steps, made_classes, read_steps
 from emoprep.balance.train import Train, class_counts, read_train
 from emoprep.balance.weigh import Asked, Weighing
-from emoprep.contracts import Decision, Modality
+from emoprep.contracts import Decision, Modality, settle
 from emoprep.errors import EmoprepError, UsageError
 from emoprep.labels import MULTI, LabelScheme, choose_scheme
 from emoprep.methods.nonfinite import check_policy
@@ -157,6 +157,9 @@ def plan_balance(source: Path | Input, *, strategy: str, labels: str | None = No
                          remedy="leave --sample-weights out, or balance a store without them")
     scheme = choose_scheme(labels, opened.manifest.schemes, opened.manifest.annotation)
     _check_steps(steps, scheme, opened, recipe=recipe or counts_only)
+    if placement != "orphan" and not any(map(_makes_lone_items, steps)):
+        raise UsageError(f"{strategy} makes no utterance that could be placed", where=f"--placement {placement}",
+                         remedy="leave it out")
     train = read_train(opened, steps, scheme, check_scheme=labels is not None, nonfinite=nonfinite)
     before = class_counts(train.y, train.mask, scheme.labels)
     known = train.features is not None or all(step.module.NEEDS == "labels" for step in steps)
@@ -178,10 +181,13 @@ def plan_balance(source: Path | Input, *, strategy: str, labels: str | None = No
         opened, steps, scheme, facts, _whole(before), _whole(outcome.requested), _whole(outcome.after), weighed,
         sampler, asked.sample_weights, seed, recipe, train, outcome.items, outcome.y, outcome.mask,
         (*protocol_notes(opened.manifest.corpus, opened.protocol, opened.index.column("split").to_pylist()),
-         *train.notes, *outcome.notes, *(sampler.notes if sampler else ())), outcome.announced)
+         *train.notes, *(["of these the plan alone knows: a recipe leaves train as it is"]
+                         if recipe and train.imputed else ()),
+         *outcome.notes, *(sampler.notes if sampler else ())), outcome.announced)
     if strict_counts and plan.shortfall:
         raise EmoprepError("not every class reaches what was asked for", where="--strict-counts",
-                           got=", ".join(f"{label} lacks {lack}" for label, lack in plan.shortfall.items()),
+                           got=", ".join(f"{label} {abs(lack)} {'too few' if lack > 0 else 'too many'}"
+                                         for label, lack in plan.shortfall.items()),
                            remedy="ask for less with --target, or leave --strict-counts out")
     return plan
 
@@ -213,7 +219,7 @@ def _decided(steps: Sequence[Step], train: Train, scheme: LabelScheme, before: M
     return _Outcome(decided.targets or after, after, float(items.loss_mask[train.inside[items.row]].sum()), items,
                     y[staying], items.loss_mask[staying],
                     (*decided.decision.notes, *_lacking(train.features or {}, items.decision)),
-                    _check_size(items, len(train.keys), force))
+                    _check_size(items, len(train.keys), placement, force))
 
 
 def _expected(steps: Sequence[Step], train: Train, counts: Mapping[str, float]) -> _Outcome:
@@ -233,16 +239,17 @@ def _sampler(asked: Asked, train: Train, outcome: _Outcome, scheme: LabelScheme,
     return make_sampler(asked.sampler, keys, y, mask, scheme.labels, seed=seed, empty_weight=asked.empty_weight)
 
 
-def _check_size(items: Items, rows: int, force: bool) -> tuple[str, ...]:
-    """Return a note on how many rows copied dialogues make; raise where these are too many."""
-    if items.decision.dialogue is None:
-        return ()
+def _check_size(items: Items, rows: int, placement: str, force: bool) -> tuple[str, ...]:
+    """Return a note on what multiplies the rows; raise where copied dialogues make too many."""
     after = len(items.staying)
     text = f"{after:,} train rows, {after / rows:.1f} × the {rows:,} there are"
+    if items.decision.dialogue is None:
+        return (f"this makes {text}",) if after > MOST_TIMES * rows else ()
     if after > MOST_TIMES * rows and not force:
-        raise UsageError("copied dialogues make too many rows", where="--placement", got=text,
-                         expected=f"at most {MOST_TIMES} ×", remedy="lower --target, use --placement orphan, or say "
-                         "--force")
+        where, remedy = ("--strategy repeat", "ask for less with its options, or say --force") \
+            if placement == "orphan" else ("--placement", "lower --target, use --placement orphan, or say --force")
+        raise UsageError("copied dialogues make too many rows", where=where, expected=f"at most {MOST_TIMES} ×",
+                         got=text, remedy=remedy)
     in_loss = int((items.loss_mask > 0).sum())
     return (f"whole dialogues are copied: {text}, {in_loss / max(1, after):.0%} of them in the loss",)
 
@@ -252,18 +259,24 @@ def _lacking(features: Mapping[str, Modality], decision: Decision) -> list[str]:
             for name, modality in features.items() if (lacking := int((~modality.present[decision.base]).sum()))]
 
 
+def _makes_lone_items(step: Step) -> bool:
+    return step.module.MAKES != "nothing" and not (
+        step.module.NAME == "repeat" and settle(step.module.OPTIONS, step.given)["unit"] == "dialogue")
+
+
 def _check_steps(steps: Sequence[Step], scheme: LabelScheme, opened: Input, *, recipe: bool) -> None:
     for step in steps:
         module = step.module
         if scheme.task not in module.TASKS:
             others = [name for name, other in opened.manifest.schemes.items() if other.task in module.TASKS]
+            called = getattr(module, "CALLED", module.NAME)
             where, expected = f"--strategy {module.NAME}", "--labels " + " or ".join(others) if others else \
                 f"a {module.TASKS[0]} scheme"
             if scheme.task == MULTI:
-                raise UsageError(f"{module.NAME} takes one class an utterance, and {scheme.name} is {scheme.task}",
+                raise UsageError(f"{called} takes one class an utterance, and {scheme.name} is {scheme.task}",
                                  where=where, expected=expected,
                                  remedy="weights, repeat, ml-ros, lp-ros and mlsmote take several labels")
-            raise UsageError(f"{module.NAME} takes several labels an utterance, and {scheme.name} is {scheme.task}",
+            raise UsageError(f"{called} takes several labels an utterance, and {scheme.name} is {scheme.task}",
                              where=where, expected=expected, remedy="repeat and oversample take one class an utterance")
         # Copies of what is not there yet are rows of the index; media cannot be made of nothing.
         if module.MAKES == "media" and opened.kind == "annotation" and not recipe:

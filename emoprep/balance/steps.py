@@ -70,11 +70,12 @@ def read_steps(strategy: str, target: str | None, given: Mapping[str, Any], then
     """
     given = {name: value for name, value in given.items() if value is not None and value != ()}
     asked = [(strategy, {} if target is None else {"target": [target]}), *(_then(text) for text in then)]
-    steps = tuple(_step(name, own, given, force) for name, own in asked)
+    steps = tuple(_step(name, own, given, force, "--then" if number else "--strategy")
+                  for number, (name, own) in enumerate(asked))
     modules = [step.module for step in steps]
     known = {name for module in modules for name in module.OPTIONS}
     if foreign := sorted(set(given) - known):
-        names = " and ".join(module.NAME for module in modules)
+        names = " and ".join(map(_called, modules))
         raise UsageError(f"{names} {'does' if len(steps) == 1 else 'do'} not read this option", where=_flag(foreign[0]),
                          expected=", ".join(map(_flag, _options(modules))) or "none of its own",
                          remedy="leave it out, or choose another --strategy")
@@ -104,22 +105,22 @@ def _then(text: str) -> tuple[str, dict[str, list[str]]]:
     return name, own
 
 
-def _step(name: str, own: Mapping[str, Sequence[str]], given: Mapping[str, Any], force: bool) -> Step:
-    module = find_strategy(name, {**given, **{option: values[-1] for option, values in own.items()}})
+def _step(name: str, own: Mapping[str, Sequence[str]], given: Mapping[str, Any], force: bool, option: str) -> Step:
+    module = find_strategy(name, {**given, **{one: values[-1] for one, values in own.items()}}, option)
     takes = [*module.OPTIONS, *(["target"] if module.DIRECTION in ("over", "under") else [])]
     if foreign := sorted(set(own) - set(takes)):
-        known = ", ".join(_flag(option) for option in takes if option != "force")
-        raise UsageError(f"{module.NAME} does not read this option", where=_flag(foreign[0]),
+        known = ", ".join(_flag(one) for one in takes if one != "force")
+        raise UsageError(f"{_called(module)} does not read this option", where=_flag(foreign[0]),
                          expected=known or "none of its own", remedy="leave it out, or choose another --strategy")
-    mine = {option: value for option, value in given.items() if option in module.OPTIONS}
-    for option, values in own.items():
-        if option != "target" and type(module.OPTIONS[option].default) is tuple:
-            mine[option] = tuple(values)
+    mine = {one: value for one, value in given.items() if one in module.OPTIONS}
+    for one, values in own.items():
+        if one != "target" and type(module.OPTIONS[one].default) is tuple:
+            mine[one] = tuple(values)
         elif len(values) > 1:
-            raise UsageError("this option is given twice", where=_flag(option), got=" and ".join(values))
-        elif option != "target":
-            mine[option] = values[0]
-    mine = {option: _typed(option, module.OPTIONS[option], value) for option, value in mine.items()}
+            raise UsageError("this option is given twice", where=_flag(one), got=" and ".join(values))
+        elif one != "target":
+            mine[one] = values[0]
+    mine = {one: _typed(one, module.OPTIONS[one], value) for one, value in mine.items()}
     if force and "force" in module.OPTIONS:
         mine["force"] = True
     check_renorm(mine.get("renorm", "off"))
@@ -140,6 +141,11 @@ def _typed(name: str, setting: Setting, value: Any) -> Any:
                          expected={bool: "true or false", int: "a whole number", float: "a number"}[kind]) from None
 
 
+def _called(module: StrategyModule) -> str:
+    """Return what an error calls a strategy: with the option that decides what else it reads, if there is one."""
+    return getattr(module, "CALLED", module.NAME)
+
+
 def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
@@ -154,6 +160,12 @@ def _check_order(steps: Sequence[Step]) -> None:
         # It looks at IN's rows alone, and would correct again what the first step corrected.
         raise UsageError(f"{late} sets the counts by rules of its own, so it can only come first", where="--then",
                          got=", then ".join(names), remedy=f"use --strategy {late}")
+    making = [step.module.NAME for step in steps if step.module.MAKES != "nothing"]
+    if late := next((name for number, name in enumerate(names) if modules[number].DIRECTION == "under"
+                     and making and names.index(making[0]) < number), None):
+        # It could only take rows of IN away, and would leave what was made of them.
+        raise UsageError(f"{late} takes rows away, so it comes before what makes some", where="--then",
+                         got=", then ".join(names), remedy=f'use --strategy {late} --then "{making[0]} …"')
     if len(renorms := {step.given.get("renorm", "off") for step in steps if "renorm" in step.module.OPTIONS}) > 1:
         raise UsageError("two steps would bring vectors to length 1 and not", where="--renorm",
                          got=" and ".join(sorted(renorms)), remedy="give --renorm once, for all of them")

@@ -109,8 +109,12 @@ class Asked:
 
     @property
     def weighting(self) -> str:
-        return choose_weighting(self.scheme, sampler=self.sampler, stages=self.stages, weights_from=self.weights_from,
-                                normalize=self.normalize, max_ratio=self.max_ratio)
+        """The weighting scheme; raises UsageError for what cannot be meant."""
+        found = choose_weighting(self.scheme, sampler=self.sampler, stages=self.stages, weights_from=self.weights_from,
+                                 normalize=self.normalize, max_ratio=self.max_ratio)
+        if found == "none" and self.focal_alpha:
+            raise UsageError("all weights are 1, so this changes nothing", where="--focal-alpha", remedy="leave it out")
+        return found
 
     def weigh(self, scheme: LabelScheme, before: tuple[Mapping[str, float], float],
               after: tuple[Mapping[str, float], float], *, strategy: str, sampler: Sampler | None) -> Weighing:
@@ -145,6 +149,10 @@ def choose_weighting(scheme: str | None, *, sampler: str | None = None, stages: 
     if scheme is None:
         elsewhere = weights_from == "residual" and (sampler is not None or stages == "crt")
         scheme = "none" if elsewhere else "balanced"
+    if stages == "crt" and sampler is not None and not sampled:
+        raise UsageError("classifier re-training draws classes otherwise than they are there",
+                         where=f"--sampler {sampler}", expected="class-balanced, square-root, progressive or q",
+                         remedy="leave --sampler out")
     if scheme == "none" and (normalize is not None or max_ratio is not None):
         raise UsageError("all weights are 1, so this changes nothing", remedy="leave it out",
                          where="--normalize" if normalize is not None else "--max-ratio")
@@ -205,7 +213,8 @@ def write_sampler(sampler: Sampler, path: Path) -> None:
 def _not_negative(option: str, value: float, most: float = math.inf) -> float:
     if not (0 <= value <= most and value < math.inf):
         raise UsageError("this number is not possible", where=option, got=str(value),
-                         expected="a number of at least 0" if most == math.inf else f"a number from 0 to {most:g}")
+                         expected="a number of at least 0" if most == math.inf else f"a number from 0 to {most:g}",
+                         remedy=f"write for example {option} 1")
     return float(value)
 
 

@@ -72,7 +72,7 @@ def balance(
     strict_counts: Annotated[bool, typer.Option(
         "--strict-counts", help="Fail where a class does not reach what was asked for.")] = False,
     force: Annotated[bool, typer.Option(
-        "--force", help="Go beyond five times the data, and beyond the bounds of augmentation.")] = False,
+        "--force", help="Copy dialogues beyond five times the data; go beyond the bounds of augmentation.")] = False,
     protocol: shared.Protocol = None, all_is_train: shared.AllIsTrain = False,
     split: Annotated[str, typer.Option(
         metavar="train", help="Only train is ever balanced; anything else is refused.")] = "train",

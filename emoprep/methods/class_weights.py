@@ -111,7 +111,7 @@ def class_weights(counts: Mapping[str, int | float], scheme: str = "balanced", *
     return ClassWeights(
         labels=labels, counts=dict(zip(labels, map(_plain, n), strict=True)),
         scheme=name, params=params, normalize=normalize,
-        weights=dict(zip(labels, weights.tolist(), strict=True)), n=_plain(n.sum()),
+        weights=dict(zip(labels, weights.tolist(), strict=True)), n=_plain(round(float(n.sum()), 3)),
         kish_ess=float(mass.sum() ** 2 / (mass * weights).sum()),
         absent=tuple(label for label, there in zip(labels, present, strict=True) if not there),
         log_prior=logit_adjustments(dict(zip(labels, n.tolist(), strict=True))))

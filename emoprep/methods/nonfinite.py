@@ -70,8 +70,15 @@ def replace_nonfinite(features: Mapping[str, Modality], policy: str, keys: Itera
             known = medians[name] if medians else train_medians(modality.values, modality.present)
             fill, present = (known if policy == "impute-median" else np.zeros(1, np.float32)), modality.present
         clean[name] = Modality(_filled(modality.values, bad, fill, wipe=policy == "drop"), present, modality.clock)
-        notes.append(f"{name}: NaN or infinity in {int(bad.sum())} rows (first {first}): {policy}")
+        empty = _empty_columns(modality) if policy == "impute-median" else 0
+        notes.append(f"{name}: NaN or infinity in {int(bad.sum())} rows (first {first}): {policy}"
+                     + (f"; {empty} dimensions have no number at all, and are 0" if empty else ""))
     return clean, notes
+
+
+def _empty_columns(modality: Modality) -> int:
+    rows = _stacked(modality.values, modality.present)
+    return int((~np.isfinite(rows)).all(axis=0).sum()) if len(rows) else 0
 
 
 def _bad_rows(modality: Modality) -> np.ndarray:

@@ -172,6 +172,9 @@ def _weights(features: Mapping[str, Any], chosen: str | None, given: Sequence[st
     weights = {name: float(name in names) for name in features}
     for text in given:
         name, _, number = text.rpartition("=")
+        if sum(other.rpartition("=")[0] == name for other in given) > 1:
+            raise UsageError("this modality has two weights", where="--modality-weight", got=" and ".join(given),
+                             remedy="leave one of them out")
         try:
             weight = float(number)
         except ValueError:

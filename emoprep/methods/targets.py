@@ -59,7 +59,7 @@ _FORMS = ("auto, all, minority, majority, not-minority, not-majority, a ratio su
           "class=count, +class=count or preset:cberl-table6, and max-multiplier=3 beside it")
 _WHERE = "--target"
 
-MOST = 100_000_000
+MOST = 10_000_000
 """Rows of one class that a target may ask for: a slip of the keyboard must not fill memory or disk."""
 
 

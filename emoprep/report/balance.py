@@ -44,6 +44,6 @@ def show(terminal: Terminal, result: BalanceResult, *, print_weights: bool = Fal
     if result.state == "dry run":
         estimate = plan.estimate()
         size = f", about {compact(estimate['estimated_bytes'] / 1e6, 1)} MB" if estimate["estimated_bytes"] else ""
-        terminal.show(f"train: {compact(estimate['seconds'] / 60, 1)} minutes{size}")
+        terminal.show(f"train: {compact(estimate['seconds'] / 60, 1)} minutes of speech{size}")
     terminal.show({"dry run": "nothing was written", "written": f"{result.out}: written",
                    "complete already": f"{result.out}: complete already; nothing to do"}[result.state])

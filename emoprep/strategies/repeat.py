@@ -69,7 +69,8 @@ def chosen(argument: str, given: Mapping[str, Any]) -> SimpleNamespace:
     masked = objective == "masked-copies"
     options = {name: OPTIONS[name] for name in ("unit", "objective", *_READS[objective])}
     return SimpleNamespace(
-        NAME=NAME, HELP=HELP, NEEDS=NEEDS, DIRECTION="over" if masked else DIRECTION, MAKES=MAKES, OPTIONS=options,
+        NAME=NAME, CALLED=f"{NAME} --objective {objective}", HELP=HELP, NEEDS=NEEDS,
+        DIRECTION="over" if masked else DIRECTION, MAKES=MAKES, OPTIONS=options,
         TASKS=("single-label",) if masked else TASKS, decide=decide)
 
 

@@ -156,7 +156,7 @@ def test_more_than_can_be_made_is_refused():
     with pytest.raises(UsageError) as refused:
         decide(rows, ["d0"] * len(rows), ("joy", "fear"), objective="rfs", rfs_threshold=20.0)
     assert str(refused.value).startswith("--strategy repeat: this is more than can be made: expected at most "
-                                         "100,000,000 items, got 12")
+                                         "10,000,000 items, got 12")
 
 
 def test_masked_copies_refuse_a_class_by_name_and_count():
