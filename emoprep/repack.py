@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emoprep import engine
-from emoprep.store.folder import Run
+from emoprep.errors import EmoprepError
+from emoprep.store.folder import Run, read_json
 from emoprep.store.index import with_column
 from emoprep.store.shards import SampleReader, pack_evenly, shard_name, write_shard
 
@@ -88,13 +89,21 @@ def copy_shard(task: CopyTask) -> dict[str, Any]:
         for row, shard, key, recipe in task.items:
             members = _reader[0].read(Path(shard), key)
             if recipe is not None:
-                members = augmented(members, recipe)
-            made = {name: value for name, value in json.loads(members["json"]).items() if name not in row}
-            members["json"] = json.dumps({**row, **made}, ensure_ascii=False, separators=(",", ":")).encode()
-            yield row["key"], members
+                members = augmented(members, recipe, row, where=f"{shard} {key}")
+            yield row["key"], {**members, "json": _facts_under(row, members["json"], f"{shard} {key}")}
     shard = write_shard(Path(task.out, task.name), samples())
     Run(Path(task.out), complete=False).finish(task.name, {"shard": shard, "files": {task.name: shard["size"]}})
     return shard
+
+
+def _facts_under(row: Mapping[str, Any], raw: bytes, where: str) -> bytes:
+    """Return `.json` with a new index row, and what it says of the media beside it."""
+    try:
+        made = {name: value for name, value in read_json(raw).items() if name not in row}
+        return json.dumps({**row, **made}, ensure_ascii=False, separators=(",", ":")).encode()
+    except (ValueError, AttributeError) as error:  # no JSON, no object, or text that UTF-8 cannot hold
+        raise EmoprepError(".json cannot be read", where=where, expected="a JSON object", got=str(error),
+                           remedy="run `emoprep verify` on IN, and make that store again") from error
 
 
 def copy_shards(run: Run, tasks: Sequence[CopyTask], *, jobs: int, progress: Callable[[int, int], None]

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pyarrow
@@ -15,7 +16,7 @@ from emoprep.balance.items import spread
 from emoprep.balance.steps import read_steps
 from emoprep.errors import EmoprepError, UsageError
 from emoprep.store.manifest import open_store
-from emoprep.store.shards import SampleReader
+from emoprep.store.shards import SampleReader, read_shard, write_shard
 from emoprep.store.tables import read_table
 from emoprep.verify import plan_verify, verify
 
@@ -338,4 +339,21 @@ def test_train_rows_that_cannot_be_balanced_are_named(demo_road, tmp_path, colum
         edited(demo_road / "features", tmp_path / "in", **columns)
     with pytest.raises(EmoprepError, match=message):
         balance(tmp_path / "in", tmp_path / "out", **settings)
+    assert not (tmp_path / "out/manifest.json").exists()
+
+
+@pytest.mark.parametrize("raw", [b"[[[[", b"[1]", b'{"size": NaN}', b'{"size": "\\ud800"}', b"[" * 100_000])
+def test_a_damaged_sample_that_is_only_copied_is_named(demo_road, tmp_path, raw):
+    store = Path(shutil.copytree(demo_road / "shards", tmp_path / "in"))
+    path = store / "train-000000.tar"
+    samples = list(read_shard(path))
+    key = samples[3][0]
+    facts = write_shard(path, [(name, {**members, **({"json": raw} if name == key else {})})
+                               for name, members in samples])
+    manifest = json.loads((store / "manifest.json").read_text())
+    changed = {name: facts[name] for name in ("size", "sha256")}
+    manifest["shards"] = [{**one, **(changed if one["name"] == path.name else {})} for one in manifest["shards"]]
+    (store / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(EmoprepError, match=f"train-000000.tar {key}: .json cannot be read: expected a JSON object, "):
+        balance(store, tmp_path / "out", strategy="oversample", jobs=2)
     assert not (tmp_path / "out/manifest.json").exists()

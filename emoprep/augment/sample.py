@@ -7,15 +7,16 @@ and parameters alone.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from emoprep.augment import picture
+from emoprep.augment.read import STRIPS, Sample, check_against_row, read_sample
 from emoprep.augment.sound import change_sound
 from emoprep.errors import EmoprepError
-from emoprep.media.encode import Strip, decode_flac, decode_strip, encode_flac
+from emoprep.media.encode import Strip, encode_flac
 from emoprep.methods.augmentation import TEXT_ONLY, augmented_row, frame_map
 
 __all__ = ["augmented"]
@@ -28,41 +29,51 @@ IN_CROP = np.array([[0.15, 0.15, 1.0, 1.0]]) / 1.3
 """Where the face is in what was cut out around it, which is 1.3 times as large (docs/faces.md)."""
 
 
-def augmented(members: Mapping[str, bytes], parameters: Mapping[str, Any]) -> dict[str, bytes]:
+def augmented(members: Mapping[str, bytes], parameters: Mapping[str, Any], row: Mapping[str, Any] | None = None,
+              where: str = "") -> dict[str, bytes]:
     """Return the members of the sample that `parameters` (as `draw_parameters` draws them) make of a sample.
 
     The `.json` keeps the name and the annotation, and tells of the new media; its index fields change as
-    `augmented_row` says. Raises EmoprepError where a sample's faces cannot be followed.
+    `augmented_row` says. `row` is the index row of what is made, `where` the place of the sample, for failures. Raises
+    EmoprepError where a member is missing or damaged, where `.json` does not fit the others or the row, and where a
+    sample's faces cannot be followed.
     """
-    facts, made = json.loads(members["json"]), dict(members)
+    masks = bool(parameters.get(TEXT_ONLY))
+    sample = read_sample(members, pictures=not masks and not OF_PICTURE.isdisjoint(parameters),
+                         sound=not masks and not OF_SOUND.isdisjoint(parameters), where=where)
+    facts, made = sample.facts, dict(members)
     new = {**facts, **augmented_row(facts, parameters)}
+    if row is not None:
+        check_against_row(new, row, where)
     if "text" in parameters:
         made["txt"] = parameters["text"].encode()
-    if parameters.get(TEXT_ONLY):
+    if masks:
         _mask(facts, new, made)
     else:
-        if facts["has_video"] and not OF_PICTURE.isdisjoint(parameters):
-            _change_pictures(facts, new, made, parameters)
+        if sample.frames is not None:
+            _change_pictures(sample, new, made, parameters, where)
         elif new["frames"] != facts["frames"]:
             _blacken(new, made)
-        if "flac" in members and not OF_SOUND.isdisjoint(parameters):
-            made["flac"] = _changed_flac(facts, new, members["flac"], parameters)
+        if sample.sound is not None:
+            made["flac"] = _changed_flac(sample, new, parameters)
+        elif new["samples"] != facts["samples"] and "flac" in made:
+            made["flac"] = _silence(new)
         if "time-stretch" in parameters:
-            made["words.json"] = _changed_words(members["words.json"], parameters["time-stretch"])
+            made["words.json"] = _changed_words(sample.words, parameters["time-stretch"])
     made["json"] = json.dumps(new, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     return made
 
 
 # ---------------------------------------------------------------------------------------------- pictures
 
-def _change_pictures(facts: Mapping[str, Any], new: dict[str, Any], made: dict[str, bytes],
-                     parameters: Mapping[str, Any]) -> None:
+def _change_pictures(sample: Sample, new: dict[str, Any], made: dict[str, bytes], parameters: Mapping[str, Any],
+                     where: str) -> None:
     """Change the strips of frames and faces, and where `.json` says that the faces are."""
-    size, order = facts["size"], frame_map(facts["frames"], new["frames"])
+    facts, order = sample.facts, frame_map(sample.facts["frames"], new["frames"])
     if OF_PLACE.isdisjoint(parameters):
         view, part = (0, 0, 1, 1), picture.WHOLE
     elif not (view := facts.get("view")):
-        raise EmoprepError("what a frame shows of the film is not known", where=facts["key"], expected="view in .json",
+        raise EmoprepError("what a frame shows of the film is not known", where=where, expected="view in .json",
                            remedy="cut the store again with this version, or turn flip, rotate and crop off")
     else:
         part = _move_faces(facts, new, parameters)
@@ -70,15 +81,14 @@ def _change_pictures(facts: Mapping[str, Any], new: dict[str, Any], made: dict[s
     def changed(pictures: np.ndarray, aspect: float) -> np.ndarray:
         return picture.change_colours(picture.change_place(pictures, parameters, aspect, part), parameters, middle)
 
-    frames = decode_strip(made["frames.jpg"], size, facts["frames"])
-    middle = picture.grey(frames) if "contrast" in parameters else 0.0
-    made["frames.jpg"], new["columns"] = _strip(frames, order, lambda some: changed(some, view[2] / view[3]))
-    if facts["faces"]:
+    middle = picture.grey(sample.frames) if "contrast" in parameters else 0.0
+    made["frames.jpg"], new["columns"] = _strip(sample.frames, order, lambda some: changed(some, view[2] / view[3]))
+    if sample.faces is not None:
         new["faces"] = [new["faces"][frame] for frame in order]
         new["face_mask"] = [int(bool(box)) for box in new["faces"]]
-        faces = decode_strip(made["faces.jpg"], size, facts["frames"])
         # They were cut out square; and where there is none it stays black.
-        made["faces.jpg"], _ = _strip(faces, order, lambda some: changed(some, 1.0), np.array(new["face_mask"], bool))
+        made["faces.jpg"], _ = _strip(sample.faces, order, lambda some: changed(some, 1.0),
+                                      np.array(new["face_mask"], bool))
 
 
 def _move_faces(facts: Mapping[str, Any], new: dict[str, Any], parameters: Mapping[str, Any]) -> picture.Part:
@@ -119,22 +129,18 @@ def _strip(frames: np.ndarray, order: np.ndarray, changed: Callable[[np.ndarray]
 
 # ------------------------------------------------------------------------------------- sound, words, masks
 
-def _changed_flac(facts: Mapping[str, Any], new: Mapping[str, Any], flac: bytes,
-                  parameters: Mapping[str, Any]) -> bytes:
-    if not facts["has_audio"]:
-        return flac if new["samples"] == facts["samples"] else _silence(new)
-    samples, sample_rate = decode_flac(flac)
-    made = change_sound(samples, sample_rate, parameters, new["samples"])
-    return encode_flac(np.rint(made * 32768).clip(-32768, 32767).astype(np.int16), sample_rate)
+def _changed_flac(sample: Sample, new: Mapping[str, Any], parameters: Mapping[str, Any]) -> bytes:
+    made = change_sound(sample.sound, new["sample_rate"], parameters, new["samples"])
+    return encode_flac(np.rint(made * 32768).clip(-32768, 32767).astype(np.int16), new["sample_rate"])
 
 
 def _silence(facts: Mapping[str, Any]) -> bytes:
     return encode_flac(np.zeros(facts["samples"], np.int16), facts["sample_rate"])
 
 
-def _changed_words(words: bytes, rate: float) -> bytes:
-    return json.dumps([{**word, "start": word["start"] / rate, "end": word["end"] / rate}
-                       for word in json.loads(words)], ensure_ascii=False).encode()
+def _changed_words(words: Sequence[Mapping[str, Any]], rate: float) -> bytes:
+    return json.dumps([{**word, "start": word["start"] / rate, "end": word["end"] / rate} for word in words],
+                      ensure_ascii=False).encode()
 
 
 def _mask(facts: Mapping[str, Any], new: dict[str, Any], made: dict[str, bytes]) -> None:
@@ -147,7 +153,9 @@ def _mask(facts: Mapping[str, Any], new: dict[str, Any], made: dict[str, bytes])
 
 
 def _blacken(new: dict[str, Any], made: dict[str, bytes]) -> None:
-    """Make the strips black, of as many frames as `.json` says."""
+    """Make the strips that are there black, of as many frames as `.json` says."""
+    if made.keys().isdisjoint(STRIPS):
+        return
     strip, columns = Strip(new["size"]).finish(new["frames"])
     if "frames.jpg" in made:
         made["frames.jpg"], new["columns"] = strip, columns

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from emoprep.errors import UsageError
+from emoprep.errors import EmoprepError, UsageError
 from emoprep.media.clock import frame_count, sample_count
 
 __all__ = ["FOR_SHORT", "PICTURE", "SHORT_S", "SOUND", "TEXT_ONLY", "TRANSFORMS", "Range", "Transform",
@@ -73,6 +73,9 @@ TRANSFORMS: dict[str, Transform] = {
 """By the name that `--param` has for it, in the order in which they are drawn. A flip's range is its probability."""
 
 FOR_SHORT = ("noise", "gain")
+
+LONGEST = 2 ** 30
+"""Frames or samples of an utterance, eighteen hours at 16 kHz; stretched, they are still an int32."""
 
 TEXT_ONLY = "text-only"
 """The parameter and the flag of a copy whose words are others, so that sound and picture are masked."""
@@ -246,7 +249,7 @@ def augmented_row(row: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict
     """Return the index fields of a row that augmentation changes, with their new values.
 
     Of D seconds, stretched by a rate (above 1: faster), D/rate are left, with frames and samples as the one clock has
-    them. A row without a sample has no length to change.
+    them. A row without a sample has no length to change. Raises EmoprepError for a row whose times cannot be.
 
     >>> augmented_row({"start": 0.0, "end": 2.0, "fps": 10.0, "sample_rate": 16000}, {"time-stretch": 1.2})
     {'end': 1.6666666666666667, 'frames': 17, 'samples': 26667}
@@ -255,6 +258,7 @@ def augmented_row(row: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict
     """
     fields: dict[str, Any] = {}
     if "time-stretch" in parameters and row["end"] is not None:
+        _check_times(row)
         seconds = (Fraction(row["end"]) - Fraction(row["start"])) / Fraction(parameters["time-stretch"])
         fields |= {"end": row["start"] + float(seconds), "frames": frame_count(seconds, Fraction(row["fps"])),
                    "samples": sample_count(seconds, row["sample_rate"])}
@@ -263,3 +267,15 @@ def augmented_row(row: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict
     if parameters.get(TEXT_ONLY):
         fields |= {"has_video": False, "has_audio": False, "flags": [*row["flags"], TEXT_ONLY]}
     return fields
+
+
+def _check_times(row: Mapping[str, Any]) -> None:
+    """Check that the clock has a count for a row's frames and samples, which the index holds as int32."""
+    start, end, fps, sample_rate = values = [row[name] for name in ("start", "end", "fps", "sample_rate")]
+    numbers = all(type(value) in (int, float) and math.isfinite(value) for value in values)
+    if not (numbers and start <= end and fps > 0 and sample_rate > 0
+            and (end - start) * max(fps, sample_rate) < LONGEST):
+        raise EmoprepError(
+            "this row has no possible length", where=f"utterances.parquet {row.get('key', '')}".strip(),
+            expected="start ≤ end in seconds, fps and sample_rate above 0",
+            got=", ".join(map(str, values)), remedy="run `emoprep verify` on IN, and make that store again")

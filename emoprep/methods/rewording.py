@@ -6,20 +6,28 @@ marks: "!" and "?!" are evidence, so only commas and semicolons are put in.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from emoprep.errors import UsageError
 
-__all__ = ["PROTECTED", "punctuated", "read_synonyms", "reworded"]
+__all__ = ["PROTECTED", "Synonyms", "punctuated", "read_synonyms", "reworded"]
 
 MARKS = (",", ";")
 
 ALPHA = 0.1
 """The share of words that are replaced (Wei & Zou 2019, section 2), at least one."""
+
+LOOK_BACK = 40
+"""How many characters before a word tell whether a sentence begins with it: a mark, quotes, brackets and spaces."""
+
+LARGEST_LIST = 2 ** 24
+"""Bytes of a list of synonyms; a thesaurus of the whole language has less."""
 
 _PROTECTED = """
     no not nor never none nobody nothing neither nowhere cannot without hardly barely scarcely n't
@@ -67,15 +75,18 @@ def reworded(text: str, synonyms: Mapping[str, tuple[str, ...]], rng: np.random.
     'Espresso with Will is a drink.'
     """
     words = list(_WORD.finditer(text))
-    able = [word for word in words if word[0].lower() in synonyms and not _is_protected(word[0], text[:word.start()])]
+    able = [word for word in words if word[0].lower() in synonyms
+            and not _is_protected(word[0], text[max(0, word.start() - LOOK_BACK):word.start()])]
     count = min(max(1, int(ALPHA * len(words) + 0.5)), len(able))
     chosen = sorted(rng.choice(len(able), count, replace=False).tolist(), reverse=True) if able else []
+    pieces, end = [], len(text)  # from the last to the first
     for number in chosen:
         word, choices = able[number], synonyms[able[number][0].lower()]
         other = choices[int(rng.integers(len(choices)))]
         other = other[0].upper() + other[1:] if word[0][0].isupper() else other
-        text = text[:word.start()] + other + text[word.end():]
-    return text
+        pieces += [text[word.end():end], other]
+        end = word.start()
+    return "".join([*pieces, text[:end]][::-1])
 
 
 def _is_protected(word: str, before: str) -> bool:
@@ -89,14 +100,26 @@ def _is_protected(word: str, before: str) -> bool:
     return small in PROTECTED or small.endswith("n't") or (word[0].isupper() and inside)
 
 
-def read_synonyms(path: str) -> tuple[dict[str, tuple[str, ...]], int]:
-    """Read lines of `word: one, another`, and return them by word, and how many are left out since they are protected.
+class Synonyms(NamedTuple):
+    """A list of synonyms: by word, how many words are left out since they are protected, and the sha256 of the file."""
+
+    by_word: dict[str, tuple[str, ...]]
+    left_out: int
+    sha256: str
+
+
+def read_synonyms(path: str) -> Synonyms:
+    """Read lines of `word: one, another`.
 
     Empty lines and those that begin with # say nothing. Raises UsageError for a file that cannot be read as that.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
+        with Path(path).open("rb") as file:
+            raw = file.read(LARGEST_LIST + 1)  # a device may never end
+        if len(raw) > LARGEST_LIST:
+            raise ValueError(f"more than {LARGEST_LIST} bytes")
+        lines = raw.decode("utf-8-sig").split("\n")  # editors may begin a file with a byte order mark
+    except (OSError, ValueError) as error:
         raise UsageError("the synonyms cannot be read", where=path, got=getattr(error, "strerror", None) or str(error),
                          remedy="name a UTF-8 text file with lines such as `coffee: espresso, latte`") from error
     found: dict[str, tuple[str, ...]] = {}
@@ -116,4 +139,4 @@ def read_synonyms(path: str) -> tuple[dict[str, tuple[str, ...]], int]:
     if not found:
         raise UsageError("there is no synonym to use", where=path, expected="lines such as `coffee: espresso, latte`",
                          got=f"{left_out} words, all of which carry emotion" if left_out else "no line")
-    return found, left_out
+    return Synonyms(found, left_out, hashlib.sha256(raw).hexdigest())

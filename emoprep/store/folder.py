@@ -23,8 +23,8 @@ from emoprep.store.heartbeat import Heartbeat, beating
 from emoprep.store.locks import LOCKS, Part, at_the_door, just_ended, let_in
 
 __all__ = ["CARD", "FACES", "INDEX", "MANIFEST", "SKIPPED", "STATE", "Part", "Run", "begun", "canonical_json",
-           "check_out", "draft", "fingerprint", "pieces_intact", "refuse_same", "start_run", "take_over", "tidy",
-           "write_bytes"]
+           "check_out", "draft", "fingerprint", "pieces_intact", "read_json", "refuse_same", "start_run", "take_over",
+           "tidy", "write_bytes"]
 
 MANIFEST = "manifest.json"
 INDEX = "utterances.parquet"
@@ -44,6 +44,17 @@ _OURS = ("*-[0-9][0-9][0-9][0-9][0-9][0-9].tar", INDEX, FACES, "plan.parquet", "
 def canonical_json(data: Any) -> bytes:
     """Return one spelling of JSON data, for hashing and for files that must not differ between runs."""
     return json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def read_json(raw: bytes) -> Any:
+    """Read JSON as it is defined: NaN and infinity are none, and nesting has an end. Raises ValueError."""
+    def refuse(word: str):
+        raise ValueError(f"{word} is no JSON")
+    try:
+        data = json.loads(raw, parse_constant=refuse)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+    return data
 
 
 def fingerprint(facts: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ augmenting leaves behind tells the class; `augment_others` does the same to some
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,8 @@ OPTIONS = {
     "text_augment": Setting(None, "change the words too: commas put in, or synonyms in copies without media",
                             "aeda|synonyms:FILE"),
 }
+
+SYNONYMS = "synonyms:"
 
 ENOUGH = 0.3
 """The share of the other classes that must be augmented for the artefacts not to tell the class."""
@@ -75,15 +78,30 @@ def decide(problem: Problem) -> Decision:
     return Decision.of(problem, "augment", base, parameters=parameters, altered=altered, notes=tuple(notes))
 
 
+def recorded(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the manifest says of the options: a list of synonyms by its name and its bytes, not by its place.
+
+    Raises UsageError for a list that cannot be read.
+
+    >>> recorded({"param": ("pitch=1",), "text_augment": "aeda"})
+    {'param': ['pitch=1'], 'text_augment': 'aeda'}
+    """
+    found, text = {**options, "param": list(options["param"])}, options["text_augment"]
+    if text is not None and text.startswith(SYNONYMS):
+        path = text.removeprefix(SYNONYMS)
+        found |= {"text_augment": SYNONYMS + Path(path).name, "synonyms_sha256": read_synonyms(path).sha256}
+    return found
+
+
 def _drawing(problem: Problem, options: Mapping[str, Any]) -> tuple[Draw, list[str]]:
     """Return the function that draws an item's parameters, and notes."""
     text = options["text_augment"]
-    if text not in (None, "aeda") and not text.startswith("synonyms:"):
+    if text not in (None, "aeda") and not text.startswith(SYNONYMS):
         raise UsageError("not known", where="--text-augment", expected="aeda or synonyms:FILE", got=text)
     if text is not None and problem.texts is None:
         raise UsageError("IN has no texts to change", where="--text-augment", remedy="leave it out")
     if text is not None and text != "aeda":
-        return _drawing_texts(problem, options, text.partition(":")[2])
+        return _drawing_texts(problem, options, text.removeprefix(SYNONYMS))
     ranges = read_ranges(options["param"], force=options["force"])
 
     def draw(row: int, seed: int) -> dict[str, Any]:
@@ -97,12 +115,11 @@ def _drawing(problem: Problem, options: Mapping[str, Any]) -> tuple[Draw, list[s
 
 def _drawing_texts(problem: Problem, options: Mapping[str, Any], path: str) -> tuple[Draw, list[str]]:
     """Return the same for copies of other words, which have neither sound nor picture: they would say the old ones."""
-    for name, given in (("param", options["param"]), ("augment-others", options["augment_others"]),
-                        ("force", options["force"])):
+    for name, given in (("param", options["param"]), ("augment-others", options["augment_others"])):
         if given:
             raise UsageError("copies with other words have no sound and picture to change", where=f"--{name}",
                              got="--text-augment synonyms", remedy="leave one of them out, or use --text-augment aeda")
-    synonyms, left_out = read_synonyms(path)
+    synonyms, left_out, _ = read_synonyms(path)
 
     def draw(row: int, seed: int) -> dict[str, Any]:
         return {"text": reworded(problem.texts[row], synonyms, np.random.default_rng(seed)), TEXT_ONLY: True}

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emoprep.labels import MULTI
+from emoprep.store.folder import read_json
 from emoprep.store.manifest import Store
 from emoprep.verify.findings import Findings, listed
-from emoprep.verify.folder import is_number, open_arrays, read_json
+from emoprep.verify.folder import is_number, open_arrays
 
 if TYPE_CHECKING:
     import pyarrow

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from emoprep.errors import MissingInput
-from emoprep.store.folder import CARD, FACES, INDEX, MANIFEST, SKIPPED, STATE
+from emoprep.store.folder import CARD, FACES, INDEX, MANIFEST, SKIPPED, STATE, read_json
 from emoprep.store.manifest import Manifest, Store, open_store
 from emoprep.verify.findings import Findings, listed
 
@@ -162,17 +162,6 @@ def read_skips(store: Store, findings: Findings) -> dict[str, str] | None:
 
 def _counted(reasons: Mapping[str, int]) -> str:
     return listed((f"{number} {reason}" for reason, number in reasons.items()), most=5) or "none"
-
-
-def read_json(raw: bytes) -> Any:
-    """Read JSON as it is defined: NaN and infinity are none, and nesting has an end. Raises ValueError."""
-    def refuse(word: str):
-        raise ValueError(f"{word} is no JSON")
-    try:
-        data = json.loads(raw, parse_constant=refuse)
-    except RecursionError as error:
-        raise ValueError("it is nested too deep") from error
-    return data
 
 
 @contextlib.contextmanager

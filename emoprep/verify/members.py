@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from emoprep.media.clock import MAX_STRIP_PX, strip_shape
+from emoprep.store.folder import read_json
 from emoprep.verify.findings import Findings
-from emoprep.verify.folder import is_number, read_json
+from emoprep.verify.folder import is_number
 
 __all__ = ["check_faces", "check_sound", "check_strip", "check_text", "check_words", "open_strip", "strip_frames"]
 

@@ -14,12 +14,12 @@ import numpy as np
 
 from emoprep import engine
 from emoprep.errors import EmoprepError
-from emoprep.store.folder import INDEX
+from emoprep.store.folder import INDEX, read_json
 from emoprep.store.index import COLUMNS, SAMPLE_WEIGHT
 from emoprep.store.manifest import open_store
 from emoprep.store.shards import Member, entries
 from emoprep.verify.findings import Finding, Findings, listed
-from emoprep.verify.folder import check_file, read_json
+from emoprep.verify.folder import check_file
 from emoprep.verify.members import check_faces, check_sound, check_strip, check_text, check_words
 
 __all__ = ["ShardTask", "check_shard"]

@@ -183,6 +183,23 @@ def test_copies_with_other_words_have_neither_sound_nor_picture():
     assert checked(made) == []
 
 
+@pytest.mark.parametrize("parameters", [EVERYTHING, {"flip": True}, {"text": "Ich, ö \U0001f600", "text-only": True}])
+@pytest.mark.parametrize("has_video, has_audio, faces", [
+    (True, False, None), (False, True, None), (False, False, None), (True, False, BOX), (False, True, []),
+    (True, True, []), (False, False, [])])
+def test_whatever_a_sample_lacks_what_is_made_of_it_is_whole(parameters, has_video, has_audio, faces):
+    words = [{"word": "told", "start": 0.1, "end": 0.4}, {"word": "so", "start": 0.4, "end": 2.0}]
+    sample = make_sample(has_video=has_video, has_audio=has_audio, words=words, text="",
+                         faces=None if faces is None else [faces] * 20, strip_of_faces=smooth(20) if faces else None)
+    made = augmented(sample, parameters)
+    facts = facts_of(made)
+    assert checked(made) == [] and set(made) == set(sample)
+    assert len(facts["faces"]) == (0 if faces is None else facts["frames"])
+    last = max([word["end"] for word in json.loads(made["words.json"])], default=0)
+    assert last == pytest.approx(0 if "text-only" in parameters else facts["end"] - facts["start"] if "time-stretch" in
+                                 parameters else 2.0)
+
+
 def test_a_store_that_does_not_tell_what_a_frame_shows_is_refused():
     sample = make_sample()
     facts = facts_of(sample)

@@ -1,7 +1,11 @@
 """What may be drawn, and what is: bounds with their texts, and numbers of known kind."""
 
+import hashlib
 import json
 import re
+import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -181,10 +185,29 @@ def test_synonyms_replace_a_tenth_and_no_word_that_carries_the_emotion():
     assert reworded("What's that?", synonyms, np.random.default_rng(0)) == "What's that?"
 
 
+def test_a_text_of_a_megabyte_takes_no_more_time_for_each_word():
+    code = """
+import numpy as np
+from emoprep.methods.rewording import punctuated, reworded
+text = "I drank coffee at the table. " * 40_000
+made = reworded(text, {"coffee": ("espresso",), "table": ("desk",)}, np.random.default_rng(0))
+assert made.count("espresso") + made.count("desk") == 24_000, made.count("espresso") + made.count("desk")
+assert made.replace("espresso", "coffee").replace("desk", "table") == text
+assert punctuated(text, np.random.default_rng(0)).replace(",", "").replace(";", "") == text
+"""
+    # Time grows with the square of the text where each word looks at all before it: then it is hours.
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, preexec_fn=lambda: (
+        resource.setrlimit(resource.RLIMIT_CPU, (60, 60))))
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_file_of_synonyms(tmp_path):
     path = tmp_path / "synonyms.txt"
     path.write_text("# mine\ncoffee: espresso, latte ,espresso\n\nHappy: glad\ncan’t: cannot\n", encoding="utf-8")
-    assert read_synonyms(str(path)) == ({"coffee": ("espresso", "latte")}, 2)
+    assert read_synonyms(str(path))[:2] == ({"coffee": ("espresso", "latte")}, 2)
+    assert read_synonyms(str(path)).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    path.write_bytes(b"\xef\xbb\xbfcoffee: espresso\r\n")  # as Notepad saves it
+    assert read_synonyms(str(path)).by_word == {"coffee": ("espresso",)}
     assert {"happy", "not", "very"} <= PROTECTED
 
 
@@ -203,3 +226,6 @@ def test_a_file_that_is_no_list_of_synonyms_is_refused(tmp_path, content, messag
     assert message in str(raised.value)
     with pytest.raises(UsageError, match="the synonyms cannot be read: got No such file"):
         read_synonyms(str(tmp_path / "none.txt"))
+    for endless in ("/dev/zero", "a\0b"):
+        with pytest.raises(UsageError, match="the synonyms cannot be read"):
+            read_synonyms(endless)

@@ -1,16 +1,17 @@
 """Augmented copies: how many of which, and what is drawn for each."""
 
+import hashlib
 import json
 from collections import Counter
 
 import numpy as np
 import pytest
 
-from emoprep.contracts import Problem
+from emoprep.contracts import Problem, settle
 from emoprep.errors import UsageError
 from emoprep.methods.augmentation import draw_parameters, read_ranges
 from emoprep.methods.parents import item_seeds
-from emoprep.strategies.augment import NAME, decide
+from emoprep.strategies.augment import NAME, OPTIONS, decide, recorded
 
 Y = np.array([0] * 20 + [1] * 6 + [2] * 3 + [-100] * 2, dtype=np.int16)
 LABELS = ("neutral", "joy", "fear")
@@ -102,8 +103,28 @@ def test_other_words_come_without_sound_and_picture(tmp_path):
         "I thought that you would arrive, Ross.", "I thought that you would appear, Ross."}
     assert all(parameters["text-only"] and len(parameters) == 2 for parameters in decision.parameters)
     assert decision.notes[0] == "words of the list that carry emotion and are never replaced: 1"
+    # --force also lifts a limit on how many copies there may be; of parameters there are none to go beyond bounds.
+    forced = decide(make_problem(options={"text_augment": f"synonyms:{path}", "force": True}))
+    assert forced.parameters == decision.parameters and forced.base.tolist() == decision.base.tolist()
     same = decide(make_problem(texts=("Hm.",) * len(Y), options={"text_augment": f"synonyms:{path}"}))
     assert "copies whose words stay, since no word of the list is among them: 7" in same.notes
+
+
+def test_the_list_of_synonyms_is_recorded_by_its_name_and_its_bytes(tmp_path):
+    path = tmp_path / "mine.txt"
+    path.write_text("come: arrive, appear\n")
+    options = settle(OPTIONS, {"text_augment": f"synonyms:{path}", "augment_others": 0.3})
+    found = recorded(options)
+    assert found == {**options, "param": [], "text_augment": "synonyms:mine.txt",
+                     "synonyms_sha256": hashlib.sha256(b"come: arrive, appear\n").hexdigest()}
+    assert json.loads(json.dumps(found)) == found and str(tmp_path) not in json.dumps(found)
+    path.write_text("come: arrive\n")
+    assert recorded(options)["synonyms_sha256"] != found["synonyms_sha256"]
+    for plain in ({}, {"text_augment": "aeda", "param": ("pitch=1",), "force": True}):
+        options = settle(OPTIONS, plain)
+        assert recorded(options) == {**options, "param": list(options["param"])}
+    with pytest.raises(UsageError, match="the synonyms cannot be read"):
+        recorded(settle(OPTIONS, {"text_augment": "synonyms:none.txt"}))
 
 
 @pytest.mark.parametrize("options, message", [
