@@ -57,6 +57,9 @@ def balance(source: Path, out: Path, *, jobs: int = 1, overwrite: bool = False, 
     A strategy that needs features takes the default ones by itself where IN is a store of shards, and OUT is
     then a feature store. `announce` is told before anything is written what multiplies the data.
     """
+    if settings.get("strategy") is None and preset is None:
+        raise UsageError("say how to balance", where="--strategy", expected="--strategy NAME or --preset NAME",
+                         remedy="see `emoprep balance --help`")
     refuse_same(source, out)
     opened = open_input(source, corpus=corpus, options=options, protocol=protocol, all_is_train=all_is_train)
     settings["given"], notes = dict(given or {}), ()
@@ -67,9 +70,6 @@ def balance(source: Path, out: Path, *, jobs: int = 1, overwrite: bool = False, 
         notes = (f"preset {found.name}: {found.paper}", *found.notes, *(
             [f"not the preset's: {', '.join('--' + name.replace('_', '-') for name in beside)}"] if beside else ()))
         settings = _with_preset(found, settings)
-    if settings.get("strategy") is None:
-        raise UsageError("say how to balance", where="--strategy", expected="--strategy NAME or --preset NAME",
-                         remedy="see `emoprep balance --help`")
     lacks_features = _needs_features(settings) and opened.kind == "shards"
     extraction = plan_features(source, seed=settings.get("seed", 0), protocol=protocol,
                                all_is_train=all_is_train) if lacks_features else None

@@ -38,8 +38,25 @@ def _read_settings(context: typer.Context, given: Path | None) -> Path | None:
                              expected=", ".join(sorted(known)))
     names = {spelling: parameter.name for parameter in context.command.params for spelling in _spellings(parameter)}
     context.meta["emoprep.settings"] = str(path)  # where a value that typer refuses came from
-    context.default_map = {names[key]: value for key, value in tables.get(context.info_name, {}).items()}
+    several = {parameter.name for parameter in context.command.params if getattr(parameter, "multiple", False)}
+    context.default_map = {
+        names[key]: _pairs(value, f"{path} [{context.info_name}.{key}]") if names[key] in several else value
+        for key, value in tables.get(context.info_name, {}).items()}
     return given
+
+
+def _pairs(value: Any, where: str) -> Any:
+    """Return a table below a command's ([audit.accept]) as the "name=value" that its option takes, others as they are.
+
+    >>> _pairs({"speaker-overlap": "split by dialogue"}, "")
+    ['speaker-overlap=split by dialogue']
+    """
+    if not isinstance(value, dict):
+        return value
+    wrong = next((name for name, one in value.items() if type(one) not in (str, int, float)), None)
+    if wrong is not None:
+        raise UsageError("this entry is no text and no number", where=where, got=f"{wrong} = {value[wrong]!r}")
+    return [f"{name}={one}" for name, one in value.items()]
 
 
 def _spellings(parameter) -> list[str]:

@@ -83,7 +83,7 @@ def measure(counts: Mapping[str, float]) -> Skew:
     """
     total, largest, smallest = sum(counts.values()), max(counts.values()), min(counts.values())
     shares = {name: count / total if total else 0.0 for name, count in counts.items()}
-    entropy = -sum(share * math.log(share) for share in shares.values() if share)
+    entropy = sum(-share * math.log(share) for share in shares.values() if share)
     divergence = math.log(len(counts)) - entropy
     ratios = {name: largest / count if count else None for name, count in counts.items()}
 

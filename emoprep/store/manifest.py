@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,9 +129,18 @@ class Store:
         """Return the index, or some of its columns."""
         from emoprep.store.index import read_index
 
+        return self._read(read_index, columns)
+
+    def column(self, name: str) -> pyarrow.ChunkedArray:
+        """Return one column of the index, texts as a dictionary (see `read_column`)."""
+        from emoprep.store.index import read_column
+
+        return self._read(read_column, name)
+
+    def _read(self, read: Callable[[Path, Any], Any], what: Any) -> Any:
         path = self.path / INDEX
         try:
-            return read_index(path, columns)
+            return read(path, what)
         except FileNotFoundError as error:
             raise MissingInput("the store has no index", where=str(path), remedy="make the store again") from error
         except (OSError, ValueError, KeyError) as error:  # pyarrow's errors are ValueErrors and KeyErrors

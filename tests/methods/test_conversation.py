@@ -5,7 +5,14 @@ import csv
 import numpy as np
 import pytest
 
-from emoprep.methods.conversation import count_dialogues, count_shifts, count_transitions, follow, transition_shares
+from emoprep.methods.conversation import (
+    count_dialogues,
+    count_label_transitions,
+    count_shifts,
+    count_transitions,
+    follow,
+    transition_shares,
+)
 
 MELD = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
 
@@ -56,6 +63,32 @@ def test_dialogues_that_have_a_class_or_a_label():
     assert (counts.tolist(), dialogues) == ([1, 1, 0], 3)
     counts, dialogues = count_dialogues(dialogue, np.array([[1, 0], [1, 1], [1, 0], [-100, -100]]), 2)
     assert (counts.tolist(), dialogues) == ([2, 1], 3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_labels_that_follow_labels_are_those_of_a_plain_loop(seed):
+    rng = np.random.default_rng(seed)
+    dialogue, y = rng.integers(20, size=200), (rng.random((200, 4)) < 0.4).astype(np.int8)
+    y[rng.random(200) < 0.2] = -100
+    wanted, wanted_followed = np.zeros((4, 4), int), np.zeros(4, int)
+    for a, b in loop(dialogue.tolist(), [""] * 200, y):
+        if y[a, 0] != -100 and y[b, 0] != -100:
+            wanted += np.outer(y[a], y[b])
+            wanted_followed += y[a]
+    together, followed = count_label_transitions(y, *follow(dialogue))
+    np.testing.assert_array_equal(together, wanted)
+    np.testing.assert_array_equal(followed, wanted_followed)
+
+
+def test_numbers_group_as_names_do():
+    """Small numbers are taken as they are, large and negative ones are not."""
+    names, y = ["b", "a", "b", "c", "a"], np.array([0, 1, 1, 0, -100])
+    for numbers in ([7, 3, 7, 1, 3], [10**12, 5, 10**12, -4, 5]):
+        numbers = np.array(numbers)
+        assert {tuple(pair) for pair in np.transpose(follow(numbers)).tolist()} \
+            == {tuple(pair) for pair in np.transpose(follow(names)).tolist()} == {(0, 2), (1, 4)}
+        counts, dialogues = count_dialogues(numbers, y, 2)
+        assert (counts.tolist(), dialogues) == ([2, 2], 3)
 
 
 @pytest.mark.shared

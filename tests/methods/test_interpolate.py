@@ -9,7 +9,7 @@ from imblearn.over_sampling import SMOTE
 from emoprep.contracts import Decision, Modality
 from emoprep.errors import EmoprepError, UsageError
 from emoprep.methods import interpolate
-from emoprep.methods.interpolate import blend, made_features, made_vectors, resample, unit_modalities
+from emoprep.methods.interpolate import blend, check_renorm, made_features, made_vectors, resample, unit_modalities
 
 
 def vectors(values, present=None):
@@ -149,7 +149,7 @@ def test_only_rows_that_have_the_modality_decide_whether_it_is_of_unit_vectors()
     assert unit_modalities({"a": vectors(unit, [True, False, True])}, "off") == frozenset()
     with pytest.raises(UsageError, match="--renorm: this way to renormalise is not known: expected off or "
                                          "auto, got on; use auto for embeddings of length 1"):
-        unit_modalities({}, "on")
+        check_renorm("on")
 
 
 # ------------------------------------------------------------------------------------------- sequences

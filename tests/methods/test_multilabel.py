@@ -135,3 +135,12 @@ def test_real_labels_of_cmu_mosei(shared):
     bags, mean = rare_sets(y)
     assert (len(bags), round(mean, 1)) == (51, 363.4)
     assert rare_labels(y.sum(axis=0)).tolist() == [False, False, False, True, False, True]
+
+
+@pytest.mark.parametrize("labels", [1, 6, 62, 63])
+def test_sets_stand_in_the_order_of_their_rows(labels):
+    rng = np.random.default_rng(labels)
+    y = (rng.random((200, labels)) < 0.3).astype(np.int8)
+    sets, number = label_sets(y)
+    np.testing.assert_array_equal(sets, sorted({tuple(row) for row in y.tolist()}))
+    np.testing.assert_array_equal(sets[number], y)
