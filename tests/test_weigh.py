@@ -174,7 +174,7 @@ def test_several_labels():
                                                ("tau", float("inf"))])
 def test_impossible_numbers(option, value):
     flag = option.replace("_", "-")
-    with pytest.raises(UsageError, match=f"--{flag}: this number is not possible: expected a number (of at least 0|from 0 to 1000), got "
+    with pytest.raises(UsageError, match=f"--{flag}: this number is not possible: expected a number .* got "
                                          f"{value}"):
         of_meld(**{option: value})
 
