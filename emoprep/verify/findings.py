@@ -36,8 +36,8 @@ CHECKS = {
     "table": "feature tables can be read, and have the rows of the index in its order",
     "features": "features have their dimension, are finite, and zero where `has_…` is false",
     "scaler": "`scaler.npz` has a mean and a deviation for each dimension",
-    "balance": "`plan.parquet`, the class weights and the sampler can be read and fit the index and each other; what was "
-               "made has train rows as parents",
+    "balance": "`plan.parquet`, the class weights and the sampler can be read and fit the index and each other; what "
+               "was made has train rows as parents",
     "worker": "no piece kills or stops the process that reads it",
     "annotation-changed": "the annotation is the one that the store was cut from",
     "media-changed": "the media have the paths and sizes that they had then",
