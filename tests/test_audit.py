@@ -137,7 +137,7 @@ def test_thresholds_in_the_settings(emoprep, demo_road, tmp_path):
     ('[audit.accept]\nspeaker-overlap = ""\n', "a finding is accepted with a reason"),
     ("[audit.accept]\nspeaker-overlap = 1\n", "a finding is accepted with a reason"),
     ("[audit.accept]\nspeaker-overlap = true\n", "this entry is no text and no number"),
-    ('[audit.threshold]\ntoo-long = "long"\n', "this threshold is no number"),
+    ('[audit.threshold]\ntoo-long = "long"\n', "this threshold is not possible"),
     ('[audit.accepted]\nspeaker-overlap = "few"\n', "the command has no such option"),
 ])
 def test_settings_that_are_wrong_are_refused(emoprep, demo_road, tmp_path, text, message):

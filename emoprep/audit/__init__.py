@@ -47,6 +47,8 @@ OF_ROWS: Mapping[str, Callable[[Rows, float], Found]] = {
 }
 """The checks that the rows are enough for."""
 
+OF_MADE = ("synthetic-leak", "resampled-before-split")
+
 OF_MEDIA: Mapping[str, Callable[[Rows, Mapping[int, Measured], float], Found]] = {
     "sound-duplicate": sound_duplicates, "picture-duplicate": picture_duplicates,
     "av-length-differs": integrity.av_length_differs,
@@ -118,8 +120,9 @@ def _tasks(rows: Rows) -> tuple[MediaTask, ...]:
     if rows.kind != "shards":
         return ()
     keys: dict[str, list[str]] = defaultdict(list)
-    for key, shard, op in zip(*(rows.columns[name] for name in ("key", "shard", "op")), strict=True):
-        if shard is not None and op == "keep":
+    columns = (rows.columns[name] for name in ("key", "shard", "op", "loss_mask"))
+    for key, shard, op, mask in zip(*columns, strict=True):
+        if shard is not None and op == "keep" and mask:
             keys[shard].append(key)
     return tuple(MediaTask(str(rows.store.path / shard), tuple(members)) for shard, members in keys.items())
 
@@ -128,7 +131,9 @@ def audit(plan: AuditPlan, *, jobs: int = 1, progress: Callable[[int, int], None
           ) -> AuditResult:
     """Carry out all checks that IN can answer; `progress` is told the samples that were measured."""
     rows, thresholds = plan.rows, plan.thresholds
-    found: dict[str, Found] = {name: check(rows, thresholds[name]) for name, check in OF_ROWS.items()}
+    # What was made of a row is wrong whether or not that row counts.
+    found: dict[str, Found] = {name: check(rows if name in OF_MADE else rows.counting, thresholds[name])
+                               for name, check in OF_ROWS.items()}
     found |= feature_findings(rows, thresholds)
     measured, notes = _measure(plan, jobs, progress)
     for name, check in OF_MEDIA.items():
@@ -139,7 +144,8 @@ def audit(plan: AuditPlan, *, jobs: int = 1, progress: Callable[[int, int], None
     not_possible = {name: found[name] for name in CHECKS if isinstance(found[name], str)}
     findings = [finding for name in CHECKS if name not in not_possible for finding in found[name]]
     return AuditResult(str(rows.path), rows.corpus, rows.kind, len(rows), with_acceptance(findings, plan.accepted),
-                       not_possible, thresholds, (*rows.notes, *notes, *_unused(findings, plan.accepted)))
+                       not_possible, thresholds,
+                       (*rows.notes, *_masked(rows), *notes, *_unused(findings, plan.accepted)))
 
 
 def _measure(plan: AuditPlan, jobs: int, progress: Callable[[int, int], None]
@@ -155,6 +161,11 @@ def _measure(plan: AuditPlan, jobs: int, progress: Callable[[int, int], None]
     notes = [f"samples that cannot be read: {len(unread)}, first {unread[0].key}: {unread[0].unread}; "
              f"`emoprep verify` tells more"] if unread else []
     return dict(sorted(measured.items())), notes
+
+
+def _masked(rows: Rows) -> list[str]:
+    masked = len(rows) - len(rows.counting)
+    return [f"utterances that count in no loss (loss_mask 0), and are not judged: {masked:,}"] if masked else []
 
 
 def _unused(findings: Sequence[Finding], accepted: Mapping[str, str]) -> list[str]:

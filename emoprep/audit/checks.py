@@ -79,11 +79,11 @@ CHECKS = {
         "the emotion contradicts the sentiment", "look at the rows, and mend or mask them", 1,
         "from which a sentiment that is a number is positive, or from its negative on negative"),
     "sound-duplicate": Check(
-        "utterances of two splits have the same sound",
+        "utterances of two splits (of none, any two) have the same sound",
         "listen to the pair, and leave the one in train out", 0.2,
         "the share of the fingerprints' bits that may differ (half do between other sounds)"),
     "picture-duplicate": Check(
-        "utterances of two splits have the same moving pictures, perhaps mirrored",
+        "utterances of two splits (of none, any two) have the same moving pictures, perhaps mirrored",
         "look at the pair, and leave the one in train out", 0.9,
         "how alike the movements must be (1: equal)"),
     "too-short": Check(
@@ -110,6 +110,10 @@ CHECKS = {
         "seconds of silence that fill it up"),
 }
 """Each check. A finding is what is above the threshold (below it, for `silent` and `too-short`)."""
+
+
+_SHARES = ("speaker-overlap", "text-overlap", "long-text-overlap", "resampled-before-split", "sound-duplicate",
+           "picture-duplicate", "clipped", "frozen", "black")
 
 
 class Example(NamedTuple):
@@ -158,9 +162,11 @@ def read_thresholds(given: Iterable[str]) -> dict[str, float]:
             thresholds[name] = float(text)
         except ValueError:
             thresholds[name] = math.nan
-        if not math.isfinite(thresholds[name]):
-            raise UsageError("this threshold is no number", where=f"--threshold {name}", got=repr(text),
-                             expected=f"a number: {CHECKS[name].counts}")
+        low, high = -200.0 if name == "silent" else 0.0, 1.0 if name in _SHARES else math.inf
+        if not (math.isfinite(thresholds[name]) and low <= thresholds[name] <= high):
+            least = f"from {low:g} to {high:g}" if high == 1 else f"of at least {low:g}"
+            raise UsageError("this threshold is not possible", where=f"--threshold {name}", got=repr(text),
+                             expected=f"a number {least}: {CHECKS[name].counts}")
     return thresholds
 
 

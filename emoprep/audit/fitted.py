@@ -54,6 +54,8 @@ def feature_findings(rows: Rows, thresholds: Mapping[str, float]) -> dict[str, F
                         fits[name].add(steps, table["split"])
             for key, digest in _digests(features, index.column("key").to_pylist(), original):
                 seen[digest].setdefault(table["split"], key)
+    if "train" in rows.members and not (rows.store.path / SCALER).is_file():
+        return {fitted: f"the store's {SCALER} is missing", same: _duplicates(rows, seen, thresholds[same])}
     return {fitted: _fitted(rows, fits, thresholds[fitted]), same: _duplicates(rows, seen, thresholds[same])}
 
 

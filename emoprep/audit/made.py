@@ -19,6 +19,8 @@ def synthetic_leak(rows: Rows, threshold: float) -> Found:
     """Find train rows that were made of dev or test utterances: by base, neighbour or groups."""
     if rows.store is None:
         return "a raw corpus does not say what its rows were made of"
+    if rows.store.manifest.balance is not None and not (rows.store.path / PLAN).is_file():
+        return f"the store was balanced, and its {PLAN} is missing"
     split_of = dict(zip(rows.keys, rows.splits, strict=True))
     of_dialogue = {dialogue: split for dialogue, split, op in
                    zip(*(rows.columns[name] for name in ("dialogue", "split", "op")), strict=True) if op == "keep"}
@@ -30,7 +32,7 @@ def synthetic_leak(rows: Rows, threshold: float) -> Found:
     for row in rows.members.get("train", ()):
         base = rows.columns["base"][row]
         told(rows.keys[row], base, split_of.get(base), "made of")
-        for group in rows.columns["groups"][row] or ():
+        for group in rows.columns["groups"][row] or () if rows.columns["op"][row] != "keep" else ():
             told(rows.keys[row], group, of_dialogue.get(group), "made of the dialogue")
     for key, parent in _planned(rows):
         told(key, parent, split_of.get(parent), "made of")

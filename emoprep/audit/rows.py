@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
@@ -24,7 +24,7 @@ Place = tuple[Any, float, float]
 """(source, start, end): where an utterance was taken from, in seconds of that source."""
 
 _INDEX = ("key", "split", "dialogue", "turn", "speaker", "text", "start", "end", "has_audio", "has_video", "op", "base",
-          "groups", "flags", "shard")
+          "groups", "flags", "shard", "loss_mask")
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,18 @@ class Rows:
     @property
     def splits(self) -> Sequence[str | None]:
         return self.columns["split"]
+
+    @cached_property
+    def counting(self) -> Rows:
+        """The rows that are in some loss: what was masked or left out (loss_mask 0) makes no result wrong."""
+        stay = [row for row, mask in enumerate(self.columns["loss_mask"]) if mask]
+        if len(stay) == len(self):
+            return self
+
+        def of(values):
+            return [values[row] for row in stay]
+        return replace(self, columns={name: of(values) for name, values in self.columns.items()},
+                       seconds=of(self.seconds), promised=of(self.promised), places=of(self.places))
 
     @cached_property
     def members(self) -> dict[str, list[int]]:
@@ -127,7 +139,8 @@ def _of_corpus(source: Path, corpus: str | None, options: Mapping[str, str] | No
     rows = read.utterances
     columns: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows]
                                      for name in ("key", "split", "dialogue", "turn", "speaker", "text")}
-    columns |= {"op": ["keep"] * len(rows), "base": [None] * len(rows), "groups": [[row.dialogue] for row in rows],
+    columns |= {"op": ["keep"] * len(rows), "loss_mask": [1.0] * len(rows), "base": [None] * len(rows),
+                "groups": [[row.dialogue] for row in rows],
                 "flags": [list(row.flags) for row in rows]}
     columns |= {name: [row.annotation[name] for row in rows] for name in read.annotation}
     places = _episode_places(columns)

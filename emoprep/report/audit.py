@@ -30,7 +30,9 @@ def show(terminal: Terminal, result: AuditResult) -> None:
     accepted = len(result.findings) - len(result.open)
     terminal.show(f"{result.path}: {compact(result.utterances)} utterances, "
                   f"{compact(len(CHECKS) - len(result.not_possible))} checks: "
-                  + (f"{compact(len(result.open))} findings" if result.open else "nothing was found")
+                  + (f"{compact(len(result.open))} finding{'s' * (len(result.open) > 1)}" if result.open
+                     else "nothing was found" if len(CHECKS) > len(result.not_possible)
+                     else "nothing could be looked at")
                   + (f", {compact(accepted)} accepted" if accepted else ""))
 
 

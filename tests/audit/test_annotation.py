@@ -1,10 +1,14 @@
 """Each check of the annotation finds what is planted for it, and nothing in rows that share nothing."""
 
 import json
+import shutil
+from pathlib import Path
 
+import pyarrow
+import pyarrow.parquet as pq
 import pytest
 
-from emoprep.audit import CHECKS
+from emoprep.audit import CHECKS, plan_audit
 from emoprep.errors import UsageError
 
 
@@ -167,7 +171,7 @@ def test_an_unknown_check_and_an_empty_reason_are_refused(meld, row, findings_of
     with pytest.raises(UsageError, match="says nothing of the check.*NAME=REASON"):
         findings_of(folder, accept=["speaker-overlap"])
     for number in ("", "many", "nan", "inf"):
-        with pytest.raises(UsageError, match="--threshold too-long: this threshold is no number.*seconds"):
+        with pytest.raises(UsageError, match="--threshold too-long: this threshold is not possible.*seconds"):
             findings_of(folder, thresholds=[f"too-long={number}"])
 
 
@@ -185,3 +189,28 @@ def test_every_check_says_what_to_do():
     for name, check in CHECKS.items():
         assert name == name.lower() and " " not in name
         assert check.means and check.mend and check.counts
+
+
+def test_rows_that_count_in_no_loss_are_not_judged(demo_road, tmp_path, findings_of):
+    """Who leaves out of train what the audit names has mended it."""
+    _, before = findings_of(demo_road / "shards")
+    pairs = [example.keys for finding in before["time-overlap"] for example in finding.examples]
+    named = sorted({key for keys in pairs for key in keys if "_train_" in key})
+    assert named
+    store = Path(shutil.copytree(demo_road / "shards", tmp_path / "store"))
+    table = pq.read_table(store / "utterances.parquet")
+    mask = [0.0 if key in named else 1.0 for key in table["key"].to_pylist()]
+    pq.write_table(table.set_column(table.column_names.index("loss_mask"), table.schema.field("loss_mask"),
+                                    pyarrow.array(mask, pyarrow.float32())), store / "utterances.parquet")
+    result, after = findings_of(store)
+    assert "time-overlap" not in after or all(
+        not set(named) & set(example.keys) for finding in after["time-overlap"] for example in finding.examples)
+    assert f"utterances that count in no loss (loss_mask 0), and are not judged: {len(named)}" in result.notes
+
+
+@pytest.mark.parametrize(("given", "expected"), [
+    ("speaker-overlap=2", "from 0 to 1"), ("key-collision=-5", "of at least 0"),
+    ("picture-duplicate=-1", "from 0 to 1"), ("too-long=-1", "of at least 0"), ("silent=-300", "of at least -200")])
+def test_thresholds_that_would_switch_a_check_off_or_accuse_all(meld, row, given, expected):
+    with pytest.raises(UsageError, match=f"this threshold is not possible: expected a number {expected}: "):
+        plan_audit(meld([row("train", 0, 0)]), thresholds=[given])

@@ -165,3 +165,22 @@ def test_made_rows_in_test(own, findings_of):
     found = findings_of(store)[1]["resampled-before-split"]
     made = parquet.read_table(store / "plan.parquet", columns=["op"]).column("op").to_pylist().count("interpolate")
     assert next((one.splits, one.count, one.detail) for one in found) == (("test",), made, "rows that were made")
+
+
+def test_evidence_that_is_gone_is_told(own, findings_of):
+    store = own("smote")
+    (store / "plan.parquet").unlink()
+    (store / "scaler.npz").unlink()
+    result, _ = findings_of(store)
+    assert result.not_possible["synthetic-leak"] == "the store was balanced, and its plan.parquet is missing"
+    assert result.not_possible["fitted-on-more-than-train"] == "the store's scaler.npz is missing"
+
+
+def test_a_dialogue_in_two_splits_makes_no_children(own, findings_of):
+    store = own("features")
+
+    def edit(rows):
+        next(row for row in rows if row["split"] == "test")["dialogue"] = "meld_train_dia0"
+    edit_index(store, edit)
+    _, found = findings_of(store)
+    assert found["dialogue-overlap"] and "synthetic-leak" not in found
