@@ -75,7 +75,7 @@ def stats(source: Path, *, labels: str | None = None, by: str = "split", corpus:
     counts what a maximum length would cut.
     """
     if max_seconds is not None and not (math.isfinite(max_seconds) and max_seconds > 0):
-        raise UsageError("this length is not possible", where="--max-seconds", expected="a finite number of seconds above 0",
+        raise UsageError("this length is not possible", where="--max-seconds", expected="finite seconds above 0",
                          got=str(max_seconds))
     opened = open_source(source, corpus, options)
     known = [*GROUPINGS, *(column for column, kind in opened.columns.items() if kind in ("string", "int32"))]
