@@ -22,10 +22,9 @@ import numpy as np
 
 from emoprep.contracts import Modality
 from emoprep.errors import EmoprepError
-from emoprep.methods.distances import Held
 from emoprep.methods.nearest import Bars, nearest
 
-__all__ = ["NeighborSpace", "Places", "any_neighbors", "class_neighbors", "moments", "nearest_rows", "neighbor_space",
+__all__ = ["NeighborSpace", "Places", "any_neighbors", "class_neighbors", "moments", "neighbor_space",
            "places_of", "pooled_steps", "require_finite"]
 
 CLIP = 10.0
@@ -220,22 +219,6 @@ def any_neighbors(space: NeighborSpace, places: Places, queries: np.ndarray, m: 
         near[query] = -1
         near[query, :len(nearest_first)] = nearest_first
     return np.sort(near, axis=1)
-
-
-def nearest_rows(z: np.ndarray, k: int, present: np.ndarray | None = None,
-                 edges: tuple[int, ...] = ()) -> np.ndarray:
-    """Return the k nearest other rows of each row of z float32 [n, D], int64 [n, k], ties by lowest row.
-
-    `present` bool [n, M] tells the modalities that a row has, which span the columns between `edges`; z is
-    zero elsewhere. −1 stands where fewer than k other rows have a modality in common with the row.
-
-    >>> nearest_rows(np.array([[0], [1], [3], [1]], np.float32), 2).tolist()
-    [[1, 3], [3, 0], [1, 3], [1, 0]]
-    """
-    if present is None:
-        present, edges = np.ones((len(z), 1), dtype=bool), (0, z.shape[1])
-    every = np.arange(len(z))
-    return nearest(Held(z, present, edges, (1.0,) * present.shape[1]), every, every, k, Bars(every))
 
 
 # --------------------------------------------------------------------------------------------- fitting

@@ -13,16 +13,24 @@ from sklearn.neighbors import NearestNeighbors
 from emoprep.contracts import Modality
 from emoprep.errors import EmoprepError
 from emoprep.methods import nearest, neighbors
+from emoprep.methods.distances import Held
 from emoprep.methods.neighbors import (
     any_neighbors,
     class_neighbors,
     moments,
-    nearest_rows,
     neighbor_space,
     places_of,
     pooled_steps,
     require_finite,
 )
+
+
+def nearest_rows(z, k, present=None, edges=()):
+    """Return the k nearest other rows of each row of z [n, D], int64 [n, k]; of all modalities unless told."""
+    if present is None:
+        present, edges = np.ones((len(z), 1), dtype=bool), (0, z.shape[1])
+    every = np.arange(len(z))
+    return nearest.nearest(Held(z, present, edges, (1.0,) * present.shape[1]), every, every, k, nearest.Bars(every))
 
 
 def vectors(values, present=None):
