@@ -15,6 +15,7 @@ from emoprep.balance.weigh import Asked, Weighing
 from emoprep.contracts import Decision, Modality, settle
 from emoprep.errors import EmoprepError, UsageError
 from emoprep.labels import MULTI, LabelScheme, choose_scheme
+from emoprep.methods.class_weights import plain_number
 from emoprep.methods.nonfinite import check_policy
 from emoprep.methods.placement import PLACEMENTS
 from emoprep.methods.samplers import Sampler
@@ -295,4 +296,4 @@ def _one_of(option: str, value: str, known: Sequence[str]) -> None:
 
 
 def _whole(counts: Mapping[str, float]) -> dict[str, float]:
-    return {name: int(count) if float(count).is_integer() else float(count) for name, count in counts.items()}
+    return {name: plain_number(count) for name, count in counts.items()}

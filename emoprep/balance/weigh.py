@@ -17,7 +17,14 @@ import numpy as np
 
 from emoprep.errors import UsageError
 from emoprep.labels import MULTI, LabelScheme
-from emoprep.methods.class_weights import ClassWeights, class_weights, ldam_margins, logit_adjustments, parse_scheme
+from emoprep.methods.class_weights import (
+    ClassWeights,
+    class_weights,
+    ldam_margins,
+    logit_adjustments,
+    parse_scheme,
+    plain_number,
+)
 from emoprep.methods.label_weights import LabelWeights, label_weights
 from emoprep.methods.samplers import Sampler, parse_sampler
 from emoprep.methods.stages import STAGES, training_stages
@@ -182,7 +189,7 @@ def weigh(scheme: LabelScheme, before: Mapping[str, float], after: Mapping[str, 
         counts, n, source = before, n_before, "original"
     elif sampler is not None and sampler.corrects:
         counts, n, source = sampler.draws, sampler.num_samples, f"sampler:{sampler.name}"
-    counts = {label: _whole(count) for label, count in counts.items()}
+    counts, n = {label: plain_number(count) for label, count in counts.items()}, plain_number(n)
     multi = scheme.task == MULTI
     if multi and (tau is not None or stages == "drw"):
         raise UsageError("this is for one class an utterance, and the label scheme is multi-label",
@@ -190,7 +197,7 @@ def weigh(scheme: LabelScheme, before: Mapping[str, float], after: Mapping[str, 
                          remedy="leave it out, or choose a single-label scheme with --labels")
 
     def weights_of(name: str, **settings: Any) -> ClassWeights | LabelWeights:
-        return label_weights(counts, _whole(n), name, **settings) if multi else class_weights(counts, name, **settings)
+        return label_weights(counts, n, name, **settings) if multi else class_weights(counts, name, **settings)
     weights = weights_of(weighting, normalize=normalize, max_ratio=max_ratio)
     alpha = weights_of(weighting, normalize=None if multi else "mean1", max_ratio=max_ratio).weights
     tau = _not_negative("--tau", 1.0 if tau is None else tau, most=1000)
@@ -216,7 +223,3 @@ def _not_negative(option: str, value: float, most: float = math.inf) -> float:
                          expected="a number of at least 0" if most == math.inf else f"a number from 0 to {most:g}",
                          remedy=f"write for example {option} 1")
     return float(value)
-
-
-def _whole(number: float) -> int | float:
-    return int(number) if float(number).is_integer() else float(number)

@@ -30,7 +30,7 @@ import numpy as np
 from emoprep.errors import EmoprepError, UsageError
 
 __all__ = ["NORMALIZATIONS", "SCHEMES", "ClassWeights", "class_weights", "ldam_margins", "logit_adjustments",
-           "parse_scheme"]
+           "parse_scheme", "plain_number"]
 
 SCHEMES = {"balanced": "mean1", "inverse": "mean1", "inv-sqrt": "mean1", "alpha": "mean1",
            "effective": "sumK", "median-frequency": "none", "log": "none", "none": "none"}
@@ -109,9 +109,9 @@ def class_weights(counts: Mapping[str, int | float], scheme: str = "balanced", *
     weights[present] = _normalized(raw, n[present], normalize)
     mass = n * weights
     return ClassWeights(
-        labels=labels, counts=dict(zip(labels, map(_plain, n), strict=True)),
+        labels=labels, counts=dict(zip(labels, map(plain_number, n), strict=True)),
         scheme=name, params=params, normalize=normalize,
-        weights=dict(zip(labels, weights.tolist(), strict=True)), n=_plain(round(float(n.sum()), 3)),
+        weights=dict(zip(labels, weights.tolist(), strict=True)), n=plain_number(round(float(n.sum()), 3)),
         kish_ess=float(mass.sum() ** 2 / (mass * weights).sum()),
         absent=tuple(label for label, there in zip(labels, present, strict=True) if not there),
         log_prior=logit_adjustments(dict(zip(labels, n.tolist(), strict=True))))
@@ -227,6 +227,6 @@ def _normalized(weights: np.ndarray, n: np.ndarray, normalize: str) -> np.ndarra
     return weights if abs(scale - 1) < 1e-12 else weights * scale
 
 
-def _plain(number: float) -> int | float:
+def plain_number(number: float) -> int | float:
     """Return 4710 for 4710.0: counts that are whole are written as whole numbers."""
     return int(number) if float(number).is_integer() else float(number)

@@ -1,13 +1,28 @@
-"""Made items and the rows that they are made of: which copy of a row an item is, and the seed that is its own."""
+"""Rows that go, and items that are made of those that stay: which copy of a row an item is, and the seed of its own."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from emoprep.contracts import Problem
+from emoprep.contracts import Problem, Setting
+from emoprep.errors import UsageError
 from emoprep.utterance import child_seed
 
-__all__ = ["copy_numbers", "item_seeds"]
+__all__ = ["DROP", "copy_numbers", "gone_as", "item_seeds"]
+
+DROP = Setting("mask", "by loss mask (the utterance stays as context), or deleting", "mask|delete")
+
+
+def gone_as(drop: str) -> str:
+    """Return what `Decision.kept` says of a row that goes; raise UsageError for another value of `--drop`.
+
+    >>> gone_as("delete")
+    'drop'
+    """
+    if drop not in ("mask", "delete"):
+        raise UsageError("this way to drop is not known", where="--drop", expected="mask or delete", got=drop,
+                         remedy="mask keeps the utterance as context, delete removes it")
+    return "mask" if drop == "mask" else "drop"
 
 
 def copy_numbers(base: np.ndarray, before: np.ndarray | None = None) -> np.ndarray:

@@ -27,6 +27,7 @@ from emoprep.methods.imblearn_draws import check_compat, raw_rows
 from emoprep.methods.imblearn_samplers import KINDS, built_sampler, find_sampler, first_sentence, read_parameters
 from emoprep.methods.neighbors import neighbor_space
 from emoprep.methods.pairs import COMPAT, PAIR_OPTIONS
+from emoprep.methods.parents import DROP, gone_as
 from emoprep.methods.recorder import Resampled, Unnamed, resampled
 from emoprep.methods.targets import class_gaps
 from emoprep.utterance import child_seed
@@ -41,14 +42,13 @@ OPTIONS = {
     "param": Setting((), "a parameter of the sampler, as out_step=0.5", "NAME=VALUE"),
     "imblearn_compat": COMPAT,
     "renorm": PAIR_OPTIONS["renorm"],
-    "drop": Setting("mask", "by loss mask (the utterance stays as context), or deleting", "mask|delete"),
+    "drop": DROP,
     "clean": Setting("auto", "classes to clean: auto (all but the smallest), all, majority, or names", "CLASSES"),
     "min_keep": Setting(0.5, "share of each class that cleaning must leave", "SHARE")}
 
 # Their rule for one class does not look at what is asked for another: each class is drawn from a seed of its own.
 _BY_CLASS = ("SMOTE", "BorderlineSMOTE", "SVMSMOTE", "ADASYN", "RandomOverSampler", "RandomUnderSampler")
 _LABELS_ONLY = ("RandomOverSampler", "RandomUnderSampler")
-_KEPT = {"mask": "mask", "delete": "drop"}
 
 
 def chosen(argument: str, given: Mapping[str, Any]) -> Sampler:
@@ -115,7 +115,7 @@ class Sampler:
         more = _told(self, problem, y, done, asked)
         base, neighbor, lam = _made(self, y, done, asked, trim=not compat)
         kept = np.full(len(problem.keys), "keep")
-        kept[rows[~done.kept]] = _KEPT[options.get("drop", "mask")]
+        kept[rows[~done.kept]] = gone_as(options.get("drop", "mask"))
         return Decision.of(problem, np.where(neighbor < 0, "repeat", "interpolate"), rows[base],
                            np.where(neighbor < 0, -1, rows[neighbor]), lam, kept=kept, notes=(*notes, *more))
 
@@ -123,9 +123,7 @@ class Sampler:
 # ------------------------------------------------------------------------------------- what is asked for
 
 def _check_options(options: Mapping[str, Any]) -> None:
-    if options.get("drop", "mask") not in _KEPT:
-        raise UsageError("this way to drop is not known", where="--drop", expected="mask or delete",
-                         got=options["drop"], remedy="mask keeps the utterance as context, delete removes it")
+    gone_as(options.get("drop", "mask"))
     if not 0 <= options.get("min_keep", 0) <= 1:
         raise UsageError("this share is not possible", where="--min-keep", expected="a number from 0 to 1",
                          got=str(options["min_keep"]), remedy="write for example --min-keep 0.5")

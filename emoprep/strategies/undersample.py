@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from emoprep.contracts import Decision, Problem, Setting, settle
-from emoprep.errors import UsageError
+from emoprep.contracts import Decision, Problem, settle
 from emoprep.methods.pairs import COMPAT
+from emoprep.methods.parents import DROP, gone_as
 from emoprep.methods.targets import class_gaps
 from emoprep.utterance import child_seed
 
@@ -21,10 +21,7 @@ NEEDS = "labels"
 DIRECTION = "under"
 TASKS = ("single-label",)
 MAKES = "nothing"
-OPTIONS = {"drop": Setting("mask", "by loss mask (the utterance stays as context), or deleting", "mask|delete"),
-           "imblearn_compat": COMPAT}
-
-_KEPT = {"mask": "mask", "delete": "drop"}
+OPTIONS = {"drop": DROP, "imblearn_compat": COMPAT}
 
 
 def decide(problem: Problem) -> Decision:
@@ -37,15 +34,13 @@ def decide(problem: Problem) -> Decision:
     ['keep', 'mask']
     """
     options = settle(OPTIONS, problem.options)
-    if options["drop"] not in _KEPT:
-        raise UsageError("this way to drop is not known", where="--drop", expected="mask or delete",
-                         got=options["drop"], remedy="mask keeps the utterance as context, delete removes it")
-    kept, shared = np.full(len(problem.keys), "keep"), np.random.RandomState(problem.seed)
+    kept, how = np.full(len(problem.keys), "keep"), gone_as(options["drop"])
+    shared = np.random.RandomState(problem.seed)
     for label, rows, surplus in class_gaps(problem, "under"):
         if options["imblearn_compat"]:  # one stream of random numbers for all classes, and it draws who stays
             gone = np.delete(rows, shared.choice(len(rows), len(rows) - surplus, replace=False))
         else:
             rng = np.random.default_rng(child_seed(problem.seed, NAME, label, 0))
             gone = rng.choice(rows, min(surplus, len(rows)), replace=False)
-        kept[gone] = _KEPT[options["drop"]]
+        kept[gone] = how
     return Decision.of(problem, kept=kept)
