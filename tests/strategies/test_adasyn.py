@@ -5,31 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from imblearn.over_sampling import ADASYN
+from made_problems import LABELS, make_data, make_problem, vectors
 
-from emoprep.contracts import Modality, Problem
+from emoprep.contracts import Problem
 from emoprep.errors import UsageError
 from emoprep.methods.interpolate import made_features
 from emoprep.methods.neighbors import neighbor_space
 from emoprep.strategies import adasyn
-
-LABELS = ("neutral", "surprise", "fear", "sadness")
-
-
-def vectors(values, present=None):
-    values = np.asarray(values, dtype=np.float32)
-    return Modality(values, np.ones(len(values), bool) if present is None else np.asarray(present))
-
-
-def make_data(counts, dimension, seed=0, apart=0.5):
-    rng = np.random.default_rng(seed)
-    y = rng.permutation(np.repeat(np.arange(len(counts)), counts)).astype(np.int16)
-    return (rng.standard_normal((len(y), dimension)) + apart * y[:, None]).astype(np.float32), y
-
-
-def make_problem(features, y, targets, seed=0, labels=LABELS, **options):
-    keys = tuple(f"u{row}" for row in range(len(y)))
-    return Problem(keys, keys, np.asarray(y, dtype=np.int16), labels, targets, seed, options, features)
-
 
 # ---------------------------------------------------------------------------------------- own draws
 

@@ -3,29 +3,18 @@
 import numpy as np
 import pytest
 from imblearn.over_sampling import RandomOverSampler
+from made_problems import LABELS, make_problem, vectors
 
-from emoprep.contracts import Modality, Problem
+from emoprep.contracts import Modality
 from emoprep.errors import EmoprepError, UsageError
 from emoprep.strategies import rose
 from emoprep.utterance import child_seed
-
-LABELS = ("neutral", "surprise", "fear", "sadness")
-
-
-def vectors(values, present=None):
-    values = np.asarray(values, dtype=np.float32)
-    return Modality(values, np.ones(len(values), bool) if present is None else np.asarray(present))
 
 
 def make_data(counts, dimension, seed=0):
     rng = np.random.default_rng(seed)
     y = rng.permutation(np.repeat(np.arange(len(counts)), counts)).astype(np.int16)
     return (rng.standard_normal((len(y), dimension)) * np.arange(1, dimension + 1) + y[:, None]).astype(np.float32), y
-
-
-def make_problem(features, y, targets, seed=0, labels=LABELS, **options):
-    keys = tuple(f"u{row}" for row in range(len(y)))
-    return Problem(keys, keys, np.asarray(y, dtype=np.int16), labels, targets, seed, options, features)
 
 
 # ---------------------------------------------------------------------------------------- own draws

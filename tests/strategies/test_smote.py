@@ -1,8 +1,12 @@
 """SMOTE in our own space, and bit for bit as imbalanced-learn draws it."""
 
+from functools import partial
+
+import made_problems
 import numpy as np
 import pytest
 from imblearn.over_sampling import SMOTE
+from made_problems import LABELS, make_problem, vectors
 from sklearn.neighbors import NearestNeighbors
 
 from emoprep.contracts import Modality, Problem
@@ -10,24 +14,8 @@ from emoprep.errors import EmoprepError, UsageError
 from emoprep.methods.interpolate import made_features, made_vectors
 from emoprep.strategies import smote
 
-LABELS = ("neutral", "surprise", "fear", "sadness")
+make_data = partial(made_problems.make_data, apart=3)
 
-
-def vectors(values, present=None):
-    values = np.asarray(values, dtype=np.float32)
-    return Modality(values, np.ones(len(values), bool) if present is None else np.asarray(present))
-
-
-def make_data(counts, dimension, seed=0):
-    """Return x float32 [N, d] and y int16 [N], shuffled, classes apart."""
-    rng = np.random.default_rng(seed)
-    y = rng.permutation(np.repeat(np.arange(len(counts)), counts)).astype(np.int16)
-    return (rng.standard_normal((len(y), dimension)) + 3 * y[:, None]).astype(np.float32), y
-
-
-def make_problem(features, y, targets, seed=0, labels=LABELS, **options):
-    keys = tuple(f"u{row}" for row in range(len(y)))
-    return Problem(keys, keys, np.asarray(y, dtype=np.int16), labels, targets, seed, options, features)
 
 
 # ---------------------------------------------------------------------------------------- own draws
