@@ -15,12 +15,12 @@ from test_progress import command, long_films, of_session, start, until  # noqa:
 
 from emoprep.errors import MissingInput
 from emoprep.media.decode import make_recipe
-from emoprep.report import Terminal
-from emoprep.report.status import show
 from emoprep.segment import plan_segment, segment
 from emoprep.status import STATES, status
 from emoprep.store.folder import start_run
 from emoprep.store.heartbeat import beats
+from emoprep.terminal import Terminal
+from emoprep.terminal.status import show
 
 
 def told_of(out, capsys):

@@ -32,14 +32,14 @@ def audit(
     Example: emoprep audit /data/MELD.Raw --accept "speaker-overlap=MELD is split by dialogue"
     """
     from emoprep.audit import audit, plan_audit
-    from emoprep.report import Terminal
-    from emoprep.report import audit as report
+    from emoprep.terminal import Terminal
+    from emoprep.terminal import audit as output
 
     terminal = Terminal(json=json, quiet=quiet, verbose=verbose)
     plan = plan_audit(source, accept=accept or (), thresholds=threshold or (), labels=labels, corpus=corpus,
                       options=options, protocol=protocol)
     with terminal.progress("audit", plan.utterances, unit="utterances") as advance:
         result = audit(plan, jobs=shared.jobs_or_cores(jobs), progress=advance)
-    report.show(terminal, result)
+    output.show(terminal, result)
     if result.open:
         raise typer.Exit(FOUND)

@@ -88,8 +88,8 @@ def balance(
     Example: emoprep balance features/meld balanced/meld --strategy smote
     """
     from emoprep.balance import balance
-    from emoprep.report import Terminal
-    from emoprep.report import balance as report
+    from emoprep.terminal import Terminal
+    from emoprep.terminal import balance as output
 
     if json and print_weights:
         raise UsageError("both want stdout for themselves", where="--print", remedy="leave --json or --print out")
@@ -105,4 +105,4 @@ def balance(
             options=options, preset=preset, split=split, seed=seed, given=given, recipe=recipe,
             strict_counts=strict_counts, force=force, protocol=protocol, all_is_train=all_is_train, progress=tally,
             announce=terminal.notes, **{name: value for name, value in asked.items() if value is not None})
-    report.show(terminal, result, print_weights=print_weights)
+    output.show(terminal, result, print_weights=print_weights)

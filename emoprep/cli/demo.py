@@ -19,10 +19,10 @@ def demo(out: shared.Out, *, seed: shared.Seed = 0, jobs: shared.Jobs = None, ov
     Example: emoprep demo demo-out
     """
     from emoprep.demo import demo
-    from emoprep.report import Terminal
-    from emoprep.report import demo as report
+    from emoprep.terminal import Terminal
+    from emoprep.terminal import demo as output
 
     terminal = Terminal(json=json, quiet=quiet, verbose=verbose)
     results = demo(out, seed=seed, jobs=shared.jobs_or_cores(jobs), overwrite=overwrite,
-                   show=lambda command, result: report.show_step(terminal, command, result))
-    report.show_end(terminal, out, results)
+                   show=lambda command, result: output.show_step(terminal, command, result))
+    output.show_end(terminal, out, results)

@@ -50,15 +50,15 @@ def features(
     Example: emoprep features shards/meld features/meld --dims audio=100,video=512,text=100
     """
     from emoprep.features import BringPlan, bring, features, plan_any
-    from emoprep.report import Terminal
-    from emoprep.report import features as report
+    from emoprep.terminal import Terminal
+    from emoprep.terminal import features as output
 
     terminal = Terminal(json=json, quiet=quiet, verbose=verbose)
     plan = plan_any(source, align=align, corpus=corpus, options=options, nonfinite=nonfinite, seed=seed, of_shards={
         "extractors": {"audio": audio, "video": video, "text": text}, "pool": pool, "dims": _dims(dims),
         "add": _added(add or []), "protocol": protocol, "all_is_train": all_is_train})
     if dry_run:
-        report.show_plan(terminal, plan, out)
+        output.show_plan(terminal, plan, out)
         return
     if isinstance(plan, BringPlan):
         with terminal.progress("features", sum(plan.counts().values())) as advance:
@@ -66,7 +66,7 @@ def features(
     else:
         with terminal.progress("features", len(plan.store.manifest.shards), unit="shards") as advance:
             result = features(plan, out, jobs=shared.jobs_or_cores(jobs), overwrite=overwrite, progress=advance)
-    report.show(terminal, result)
+    output.show(terminal, result)
 
 
 def _dims(text: str | None) -> dict[str, int]:

@@ -24,8 +24,8 @@ def seal(
 
     Example: emoprep seal shards/meld
     """
-    from emoprep.report import Terminal
-    from emoprep.report import segment as report
     from emoprep.segment import seal
+    from emoprep.terminal import Terminal
+    from emoprep.terminal import segment as output
 
-    report.show(Terminal(json=json, quiet=quiet, verbose=verbose), seal(out, max_skipped=max_skipped))
+    output.show(Terminal(json=json, quiet=quiet, verbose=verbose), seal(out, max_skipped=max_skipped))

@@ -68,9 +68,9 @@ def segment(
         prepare(("emoprep.segment.loaded",))  # on another core, while the annotation is read
 
     from emoprep.media.decode import make_recipe
-    from emoprep.report import Terminal
-    from emoprep.report import segment as report
     from emoprep.segment import part_of, plan_segment, read_part, segment
+    from emoprep.terminal import Terminal
+    from emoprep.terminal import segment as output
 
     its_part = read_part(part) if part else None
     terminal = Terminal(json=json, quiet=quiet, verbose=verbose)
@@ -80,12 +80,12 @@ def segment(
                         shard_utterances=shard_utterances, max_mismatch=max_mismatch, decode_timeout=decode_timeout,
                         faces=faces)
     if dry_run:
-        report.show_plan(terminal, part_of(plan, its_part) if its_part else plan, out)
+        output.show_plan(terminal, part_of(plan, its_part) if its_part else plan, out)
         return
     with terminal.progress("segment") as tally:
         result = segment(plan, out, jobs=jobs, cluster=cluster, part=its_part, max_skipped=max_skipped,
                          overwrite=overwrite, tally=tally)
-    report.show(terminal, result)
+    output.show(terminal, result)
 
 
 def _cluster(name: str, scheduler: str | None, jobs: int | None):

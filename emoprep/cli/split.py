@@ -39,13 +39,13 @@ def split(
 
     Example: emoprep split shards/own shards/own-split --by speaker --dev 0.1 --test 0.2
     """
-    from emoprep.report import Terminal
-    from emoprep.report import split as report
     from emoprep.split import plan_split, split
+    from emoprep.terminal import Terminal
+    from emoprep.terminal import split as output
 
     terminal = Terminal(json=json, quiet=quiet, verbose=verbose)
     plan = plan_split(source, by=by, protocol=protocol, dev=dev, test=test, seed=seed, labels=labels, corpus=corpus)
     with terminal.progress("split", len(plan.splits)) as advance:
         result = split(plan, out, jobs=shared.jobs_or_cores(jobs), overwrite=overwrite, dry_run=dry_run,
                        progress=advance)
-    report.show(terminal, result)
+    output.show(terminal, result)

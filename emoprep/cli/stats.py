@@ -43,8 +43,8 @@ def stats(
     Example: emoprep stats /data/MELD.Raw --labels meld-3
     """
     from emoprep import stats as figures
-    from emoprep.report import Terminal
-    from emoprep.report import stats as report
+    from emoprep.terminal import Terminal
+    from emoprep.terminal import stats as output
 
     if json and csv:
         raise UsageError("--json and --csv exclude each other")
@@ -55,6 +55,6 @@ def stats(
            "max_seconds": max_seconds}
     shown = {"csv": csv, "more": [name for name, wanted in asked.items() if wanted]}
     if compare is None:
-        report.show(terminal, figures.stats(source, **how), **shown)
+        output.show(terminal, figures.stats(source, **how), **shown)
     else:
-        report.show_comparison(terminal, figures.compare(source, compare, **how), **shown)
+        output.show_comparison(terminal, figures.compare(source, compare, **how), **shown)

@@ -24,8 +24,8 @@ def status(
 
     Example: emoprep status shards/meld
     """
-    from emoprep.report import Terminal
-    from emoprep.report import status as report
     from emoprep.status import status
+    from emoprep.terminal import Terminal
+    from emoprep.terminal import status as output
 
-    report.show(Terminal(json=json), status(out))
+    output.show(Terminal(json=json), status(out))

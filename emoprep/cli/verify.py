@@ -28,14 +28,14 @@ def verify(
 
     Example: emoprep verify shards/meld --deep /data/MELD.Raw
     """
-    from emoprep.report import Terminal
-    from emoprep.report import verify as report
+    from emoprep.terminal import Terminal
+    from emoprep.terminal import verify as output
     from emoprep.verify import plan_verify, verify
 
     terminal = Terminal(json=json, quiet=quiet, verbose=verbose)
     plan = plan_verify(store, deep=deep)
     with terminal.progress("verify", plan.utterances, unit="utterances") as advance:
         result = verify(plan, jobs=shared.jobs_or_cores(jobs), progress=advance)
-    report.show(terminal, result)
+    output.show(terminal, result)
     if result.findings:
         raise typer.Exit(FOUND)

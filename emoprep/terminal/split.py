@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from emoprep.report.terminal import Terminal, compact, table
 from emoprep.split import SplitResult, percent
+from emoprep.terminal.console import Terminal, compact, table
 
 
 def show(terminal: Terminal, result: SplitResult) -> None:

@@ -65,7 +65,7 @@ class Terminal:
         if self.quiet:
             yield tally
             return
-        from emoprep.report.progress import lines, moving_bar
+        from emoprep.terminal.progress import lines, moving_bar
 
         # FORCE_COLOR makes rich take a log file for a terminal; a bar that moves needs a real one.
         shown = moving_bar if self.err.is_interactive and sys.stderr.isatty() else lines

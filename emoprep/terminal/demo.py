@@ -8,16 +8,16 @@ from typing import Any
 
 from emoprep.balance import BalanceResult
 from emoprep.features import FeaturesResult
-from emoprep.report import balance as balance_report
-from emoprep.report import features as features_report
-from emoprep.report import segment as segment_report
-from emoprep.report import stats as stats_report
-from emoprep.report.terminal import Terminal
 from emoprep.segment import SegmentResult
 from emoprep.stats import Stats
+from emoprep.terminal import balance as balance_output
+from emoprep.terminal import features as features_output
+from emoprep.terminal import segment as segment_output
+from emoprep.terminal import stats as stats_output
+from emoprep.terminal.console import Terminal
 
-_SHOW = {SegmentResult: segment_report.show, Stats: stats_report.show, FeaturesResult: features_report.show,
-         BalanceResult: balance_report.show}
+_SHOW = {SegmentResult: segment_output.show, Stats: stats_output.show, FeaturesResult: features_output.show,
+         BalanceResult: balance_output.show}
 
 
 def show_step(terminal: Terminal, command: str, result: Any) -> None:

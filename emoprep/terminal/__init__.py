@@ -3,6 +3,6 @@
 Results go to stdout; progress and notes go to stderr.
 """
 
-from emoprep.report.terminal import Terminal
+from emoprep.terminal.console import Terminal
 
 __all__ = ["Terminal"]

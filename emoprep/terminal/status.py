@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from emoprep.report.progress import duration, reasons, speed
-from emoprep.report.terminal import Terminal
 from emoprep.status import Done, Status
+from emoprep.terminal.console import Terminal
+from emoprep.terminal.progress import duration, reasons, speed
 
 SILENT_S = 30.0
 """A run tells of itself every two seconds."""

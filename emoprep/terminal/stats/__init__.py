@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from emoprep.labels import MULTI
-from emoprep.report.stats import sheets, tables
-from emoprep.report.terminal import Terminal
 from emoprep.stats import Comparison, Stats
+from emoprep.terminal.console import Terminal
+from emoprep.terminal.stats import sheets, tables
 
 __all__ = ["show", "show_comparison"]
 

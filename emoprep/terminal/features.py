@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from emoprep.features import BringPlan, FeaturesPlan, FeaturesResult
-from emoprep.report.terminal import Terminal, compact, table
+from emoprep.terminal.console import Terminal, compact, table
 
 
 def show_plan(terminal: Terminal, plan: FeaturesPlan | BringPlan, out: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emoprep.report.terminal import Terminal, compact
+from emoprep.terminal.console import Terminal, compact
 from emoprep.verify import VerifyResult
 
 SHOWN = 10

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from emoprep.audit import CHECKS, AuditResult, Example, Finding
-from emoprep.report.terminal import Terminal, compact
+from emoprep.terminal.console import Terminal, compact
 
 SHOWN = 2  # examples a finding
 IN_JSON = 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 from emoprep.balance import BalanceResult
 from emoprep.labels import MULTI
 from emoprep.methods.skew import measure
-from emoprep.report.terminal import Terminal, compact, table
+from emoprep.terminal.console import Terminal, compact, table
 
 
 def show(terminal: Terminal, result: BalanceResult, *, print_weights: bool = False) -> None:

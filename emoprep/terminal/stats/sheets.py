@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 from emoprep.errors import UsageError
-from emoprep.report.stats.measures import named, of_group
 from emoprep.stats import Stats
+from emoprep.terminal.stats.measures import named, of_group
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
 _SECONDS = ("total", "mean", "median", "p95", "p99", "shortest", "longest")

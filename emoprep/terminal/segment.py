@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from emoprep.report.terminal import Terminal, compact, table
 from emoprep.segment import SegmentPlan, SegmentResult, estimated_bytes
+from emoprep.terminal.console import Terminal, compact, table
 
 
 def show_plan(terminal: Terminal, plan: SegmentPlan, out: Path) -> None:
