@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from emoprep.utterance import Utterance
 
 __all__ = ["COLUMNS", "CUT_COLUMNS", "MEDIA_COLUMNS", "SAMPLE_WEIGHT", "index_row", "index_table", "read_column",
-           "read_index", "schema", "with_column", "with_media", "write_index"]
+           "read_index", "read_rows", "schema", "with_column", "with_media", "write_index"]
 
 COLUMNS = {
     "key": "string", "corpus": "string", "split": "string", "dialogue": "string", "turn": "int32",
@@ -121,6 +121,15 @@ def read_index(path: Path, columns: list[str] | None = None) -> pyarrow.Table:
     from pyarrow import parquet
 
     return parquet.read_table(path, columns=columns, use_threads=False)
+
+
+def read_rows(path: Path, keys: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the rows of an index, or of another table with keys, whose key is one of these, in its order."""
+    import pyarrow
+    from pyarrow import compute, parquet
+
+    asked = pyarrow.array(list(keys), pyarrow.string())
+    return parquet.read_table(path, filters=compute.field("key").isin(asked), use_threads=False).to_pylist()
 
 
 def read_column(path: Path, name: str) -> pyarrow.ChunkedArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,14 +137,22 @@ class Store:
 
         return self._read(read_column, name)
 
-    def _read(self, read: Callable[[Path, Any], Any], what: Any) -> Any:
-        path = self.path / INDEX
+    def rows(self, keys: Sequence[str], name: str = INDEX) -> list[dict[str, Any]]:
+        """Return the rows of these keys, as far as they are there; `name` is the index, or another of the tables."""
+        from emoprep.store.index import read_rows
+
+        return self._read(read_rows, keys, name)
+
+    def _read(self, read: Callable[[Path, Any], Any], what: Any, name: str = INDEX) -> Any:
+        path = self.path / name
         try:
             return read(path, what)
         except FileNotFoundError as error:
             raise MissingInput("the store has no index", where=str(path), remedy="make the store again") from error
-        except (OSError, ValueError, KeyError) as error:  # pyarrow's errors are ValueErrors and KeyErrors
-            raise EmoprepError("the index cannot be read", where=str(path), got=str(error),
+        # pyarrow's errors are all of these; of another type, a column cannot be compared with keys.
+        except (OSError, ValueError, KeyError, TypeError, NotImplementedError) as error:
+            raise EmoprepError(f"the {'index' if name == INDEX else 'table'} cannot be read", where=str(path),
+                               got=str(error),
                                remedy="make the store again") from error
 
     @property

@@ -148,6 +148,8 @@ def _values(column: pyarrow.ChunkedArray) -> np.ndarray | list[np.ndarray]:
         return array.flatten().to_numpy().reshape(len(array), array.type.list_size)
     if not len(array):
         return []
+    if not (pyarrow.types.is_list(array.type) and pyarrow.types.is_fixed_size_list(array.type.value_type)):
+        raise ValueError(f"a column of {array.type} holds neither vectors nor sequences")
     steps = array.flatten()
     flat = steps.flatten().to_numpy().reshape(len(steps), array.type.value_type.list_size)
     ends = np.cumsum([0, *array.value_lengths().to_numpy()])
