@@ -28,12 +28,12 @@ WAIT_S = 1.0
 
 
 @cache
-def program() -> str:
-    """Return the ffmpeg program to start."""
+def program(option: str = "--decoder ffmpeg") -> str:
+    """Return the ffmpeg program to start; `option` is what it is wanted for."""
     found = shutil.which("ffmpeg")
     if found is None:
-        raise MissingInput("the program ffmpeg is not there", where="--decoder ffmpeg", expected="ffmpeg on PATH",
-                           remedy="install it (apt-get install ffmpeg), or leave out --decoder ffmpeg")
+        raise MissingInput("the program ffmpeg is not there", where=option, expected="ffmpeg on PATH",
+                           remedy=f"install it (apt-get install ffmpeg), or leave out {option}")
     return found
 
 

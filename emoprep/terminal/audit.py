@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from emoprep.audit import CHECKS, AuditResult, Example, Finding
-from emoprep.terminal.console import Terminal, compact
+from emoprep.terminal.console import Terminal, compact, plain
 
 SHOWN = 2  # examples a finding
 IN_JSON = 20
-LONGEST = 160
 
 
 def show(terminal: Terminal, result: AuditResult) -> None:
@@ -22,7 +21,7 @@ def show(terminal: Terminal, result: AuditResult) -> None:
         examples = finding.examples if terminal.verbose else finding.examples[:SHOWN]
         terminal.show(*(f"    {_example(example)}" for example in examples))
         if finding.reason is not None:
-            terminal.show(f"    accepted: {_plain(finding.reason)}")
+            terminal.show(f"    accepted: {plain(finding.reason)}")
         elif finding.check not in told:
             terminal.show(f"    → {CHECKS[finding.check].mend}")
             told.add(finding.check)
@@ -44,24 +43,13 @@ def _line(finding: Finding) -> str:
     """
     of = f" of {compact(finding.of)}" if finding.of is not None else ""
     unit = finding.unit[:-1] if finding.count == 1 and not of else finding.unit
-    detail = f" ({_plain(finding.detail)})" if finding.detail else ""
+    detail = f" ({plain(finding.detail)})" if finding.detail else ""
     return f"{finding.check}  {', '.join(finding.splits)}: {compact(finding.count)}{of} {unit}{detail}: " \
            f"{CHECKS[finding.check].means}"
 
 
 def _example(example: Example) -> str:
-    return _plain(" = ".join(example.keys) + (f"  {example.detail}" if example.detail else ""))
-
-
-def _plain(text: str) -> str:
-    """Return text that cannot steer a terminal, at most 160 characters of it: texts and names are a corpus's own.
-
-    >>> _plain("a\\x1b[2J")
-    'a\\\\x1b[2J'
-    """
-    shown = "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-                    for letter in text[:LONGEST + 1])
-    return shown if len(text) <= LONGEST else shown[:LONGEST] + "…"
+    return plain(" = ".join(example.keys) + (f"  {example.detail}" if example.detail else ""))
 
 
 def _not_possible(result: AuditResult) -> list[str]:

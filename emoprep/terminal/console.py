@@ -15,7 +15,7 @@ from rich.text import Text
 
 from emoprep.engine.tally import Tally
 
-__all__ = ["Terminal", "compact", "table"]
+__all__ = ["Terminal", "compact", "plain", "table"]
 
 # A table in a pipe or a log file has no terminal to fit; rich would cut it at 80 columns.
 WIDTH_OFF_TERMINAL = 120
@@ -42,7 +42,7 @@ class Terminal:
         """Print tables or lines on stdout."""
         for part in parts:
             # Text and not str: what stands in [brackets] is data, never markup.
-            self.out.print(Text(part) if isinstance(part, str) else part, soft_wrap=isinstance(part, str))
+            self.out.print(Text(part) if isinstance(part, str) else part, soft_wrap=isinstance(part, (str, Text)))
 
     def notes(self, lines: Iterable[str]) -> None:
         """Print notes on stderr, unless quiet."""
@@ -115,3 +115,14 @@ def compact(number: float | None, digits: int = 2) -> str:
     if isinstance(number, int) or float(number).is_integer():
         return f"{int(number):,}"
     return f"{number:,.{digits}f}"
+
+
+def plain(text: str, most: int = 160) -> str:
+    """Return at most so many letters of a text that cannot steer a terminal: texts and names are a corpus's own.
+
+    >>> plain("a\\x1b[2J")
+    'a\\\\x1b[2J'
+    """
+    shown = "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+                    for letter in text[:most + 1])
+    return shown if len(text) <= most else shown[:most] + "…"
