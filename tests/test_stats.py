@@ -7,7 +7,7 @@ import math
 import shutil
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from itertools import pairwise
 from pathlib import Path
 
@@ -172,6 +172,22 @@ def test_conversations_of_meld(shared):
 
 
 @pytest.mark.shared
+def test_classes_in_one_dialogue(shared):
+    """Counted here dialogue by dialogue; one label an utterance, and several."""
+    with Path(shared, "real/meld/train_sent_emo.csv").open(encoding="utf-8", newline="") as file:
+        dialogues = defaultdict(set)
+        for row in csv.DictReader(file):
+            dialogues[row["Dialogue_ID"]].add(row["Emotion"])
+    train = stats(shared / "real" / "meld").splits["train"]
+    assert train["dialogue_co_occurrence"] == {
+        left: {right: sum({left, right} <= classes for classes in dialogues.values()) for right in MELD_TRAIN}
+        for left in MELD_TRAIN}
+    several = stats(shared / "real" / "mosei").splits["test"]
+    assert several["dialogue_co_occurrence"]["happy"]["happy"] == several["dialogue_counts"]["happy"]
+    assert several["dialogue_co_occurrence"]["sad"]["fear"] == several["dialogue_co_occurrence"]["fear"]["sad"]
+
+
+@pytest.mark.shared
 def test_skew_and_speakers_of_meld(shared):
     """imbalance.md §5.3. Its V of .0507 is that of the six largest speakers and all others as one."""
     found = stats(shared / "real" / "meld")
@@ -269,7 +285,7 @@ def test_several_labels_drift_label_by_label(shared):
 @given(st.lists(st.floats(0, 1e5), min_size=1, max_size=60))
 def test_quantiles_are_numpys(lengths):
     found = durations(np.array([*lengths, np.nan]))
-    for field, share in (("median", 0.5), ("p95", 0.95), ("p99", 0.99)):
+    for field, share in (("p25", 0.25), ("median", 0.5), ("p75", 0.75), ("p95", 0.95), ("p99", 0.99)):
         assert found[field] == pytest.approx(np.quantile(lengths, share), rel=1e-12, abs=1e-12)
     assert (found["shortest"], found["longest"]) == (min(lengths), max(lengths))
     assert found["total"] == pytest.approx(sum(lengths), abs=1e-3)

@@ -17,8 +17,8 @@ import numpy as np
 
 from emoprep.labels import OUTSIDE
 
-__all__ = ["count_dialogues", "count_label_transitions", "count_shifts", "count_transitions", "follow",
-           "transition_shares"]
+__all__ = ["count_dialogues", "count_dialogues_together", "count_label_transitions", "count_shifts",
+           "count_transitions", "follow", "transition_shares"]
 
 
 def follow(*columns: Sequence[object] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -93,11 +93,27 @@ def count_dialogues(dialogue: Sequence[object] | np.ndarray, y: np.ndarray, clas
     >>> counts.tolist(), dialogues
     ([1, 0], 2)
     """
-    numbers, y = _numbered(dialogue), np.asarray(y)
+    numbers = _numbered(dialogue)
+    return _having(numbers, y, classes).sum(axis=0), int(np.count_nonzero(np.bincount(numbers)))
+
+
+def count_dialogues_together(dialogue: Sequence[object] | np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
+    """Return int64 [K, K]: how many dialogues have both of two classes; the diagonal is that of `count_dialogues`.
+
+    >>> count_dialogues_together(["d1", "d1", "d2"], np.array([0, 1, 1]), 2).tolist()
+    [[1, 1], [1, 2]]
+    """
+    has = _having(_numbered(dialogue), y, classes).astype(np.float64)
+    return (has.T @ has).astype(np.int64)
+
+
+def _having(numbers: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
+    """Tell which dialogue has which class, bool [D, K]."""
+    y = np.asarray(y)
     rows, labels = (y == 1).nonzero() if y.ndim == 2 else ((y != OUTSIDE).nonzero()[0], y[y != OUTSIDE])
     has = np.zeros((int(numbers.max(initial=-1)) + 1, classes), bool)
     has[numbers[rows], labels] = True
-    return has.sum(axis=0), int(np.count_nonzero(np.bincount(numbers)))
+    return has
 
 
 def _inside(y: np.ndarray, earlier: np.ndarray, later: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ from emoprep.labels import MULTI, OUTSIDE, LabelScheme
 from emoprep.methods.association import associate, cross, keep_largest
 from emoprep.methods.conversation import (
     count_dialogues,
+    count_dialogues_together,
     count_label_transitions,
     count_shifts,
     count_transitions,
@@ -77,10 +78,11 @@ def durations(seconds: np.ndarray) -> dict[str, float | None]:
     """
     known = np.sort(seconds[~np.isnan(seconds)])
     if not len(known):
-        return {"total": 0.0, **dict.fromkeys(("mean", "median", "p95", "p99", "shortest", "longest"))}
-    return {"total": round(float(known.sum()), 3), "mean": float(known.mean()), "median": _quantile(known, 0.5),
-            "p95": _quantile(known, 0.95), "p99": _quantile(known, 0.99), "shortest": float(known[0]),
-            "longest": float(known[-1])}
+        return {"total": 0.0, **dict.fromkeys(
+            ("mean", "p25", "median", "p75", "p95", "p99", "shortest", "longest"))}
+    return {"total": round(float(known.sum()), 3), "mean": float(known.mean()), "p25": _quantile(known, 0.25),
+            "median": _quantile(known, 0.5), "p75": _quantile(known, 0.75), "p95": _quantile(known, 0.95),
+            "p99": _quantile(known, 0.99), "shortest": float(known[0]), "longest": float(known[-1])}
 
 
 def _quantile(known: np.ndarray, share: float) -> float:
@@ -132,9 +134,11 @@ def conversations(rows: Rows, labels: Sequence[str]) -> dict[str, Any]:
         counts, followed = count_label_transitions(y, *neighbours)
         shares = np.divide(counts, followed[:, None], out=np.full(counts.shape, np.nan), where=followed[:, None] > 0)
     having, dialogues = count_dialogues(dialogue, y, len(labels))
+    together = count_dialogues_together(dialogue, y, len(labels))
     return {
         "dialogue_counts": _named(labels, having),
         "dialogue_frequency": _named(labels, having / max(dialogues, 1)),
+        "dialogue_co_occurrence": {label: _named(labels, row) for label, row in zip(labels, together, strict=True)},
         "emotion_shift": {"own": _shift(*count_shifts(classes, *own)),
                           "neighbours": _shift(*count_shifts(classes, *neighbours))},
         "followed": _named(labels, followed),

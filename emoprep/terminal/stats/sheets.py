@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from emoprep.errors import UsageError
 from emoprep.stats import Stats
-from emoprep.terminal.stats.measures import named, of_group
+from emoprep.stats.measures import named, of_group
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
 _SECONDS = ("total", "mean", "median", "p95", "p99", "shortest", "longest")

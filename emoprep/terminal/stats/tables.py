@@ -7,8 +7,8 @@ from typing import Any
 
 from emoprep.labels import MULTI
 from emoprep.stats import Comparison, Stats
+from emoprep.stats.measures import named, of_group
 from emoprep.terminal.console import compact, table
-from emoprep.terminal.stats.measures import named, of_group
 
 # A terminal is no place for MELD's 1,432 dialogues; --csv and --json have them all.
 SHOWN_GROUPS = 30
