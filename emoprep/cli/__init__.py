@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from emoprep import __version__
-from emoprep.cli import audit, balance, demo, features, seal, segment, split, stats, status, verify
+from emoprep.cli import audit, balance, demo, features, report, seal, segment, show, split, stats, status, verify
 
 __all__ = ["app", "program"]
 
@@ -62,5 +62,5 @@ def _emoprep(context: typer.Context, version: bool = typer.Option(False, "--vers
         raise typer.Exit(2)
 
 
-for module in (segment, seal, stats, features, balance, split, audit, verify, status, demo):
+for module in (segment, seal, stats, features, balance, split, audit, report, show, verify, status, demo):
     module.register(app)

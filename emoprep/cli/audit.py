@@ -1,7 +1,5 @@
 """`emoprep audit`."""
 
-from typing import Annotated, Optional
-
 import typer
 
 from emoprep.cli import options as shared
@@ -14,14 +12,9 @@ def register(app: typer.Typer) -> None:
 
 def audit(
     source: shared.In, *,
-    accept: Annotated[Optional[list[str]], typer.Option(  # noqa: UP045
-        "--accept", metavar="CHECK=REASON", help="Let this check's findings pass, and print why; may be repeated. In "
-                                                 "emoprep.toml: [audit.accept].")] = None,
-    threshold: Annotated[Optional[list[str]], typer.Option(  # noqa: UP045
-        "--threshold", metavar="CHECK=NUMBER", help="Another threshold for a check; may be repeated. In emoprep.toml: "
-                                                    "[audit.threshold].")] = None,
-    labels: shared.Labels = None, protocol: shared.Protocol = None, corpus: shared.Corpus = None,
-    jobs: shared.Jobs = None, json: shared.Json = False, quiet: shared.Quiet = False, verbose: shared.Verbose = False,
+    accept: shared.Accept = None, threshold: shared.Threshold = None, labels: shared.Labels = None,
+    protocol: shared.Protocol = None, corpus: shared.Corpus = None, jobs: shared.Jobs = None,
+    json: shared.Json = False, quiet: shared.Quiet = False, verbose: shared.Verbose = False,
     config: shared.Config = None, options: dict[str, str],
 ) -> None:
     """Look for what would make results on this data wrong: leaks between splits, and broken utterances.

@@ -14,7 +14,7 @@ def demo(out: shared.Out, *, seed: shared.Seed = 0, jobs: shared.Jobs = None, ov
          config: shared.Config = None) -> None:
     """Make a small corpus and run the road on it.
 
-    The corpus has MELD's layout, class skew and csv quirks; segment, stats, features and balance follow.
+    The corpus has MELD's layout, class skew and csv quirks; segment, stats, features, balance and report follow.
 
     Example: emoprep demo demo-out
     """

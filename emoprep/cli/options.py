@@ -39,9 +39,13 @@ def _read_settings(context: typer.Context, given: Path | None) -> Path | None:
     names = {spelling: parameter.name for parameter in context.command.params for spelling in _spellings(parameter)}
     context.meta["emoprep.settings"] = str(path)  # where a value that typer refuses came from
     several = {parameter.name for parameter in context.command.params if getattr(parameter, "multiple", False)}
+    # What is accepted of an audit is accepted in the report of it.
+    found = {"audit": {key: value for key, value in tables.get("audit", {}).items() if key in ("accept", "threshold")}
+             } if context.info_name == "report" else {}
+    found[context.info_name] = tables.get(context.info_name, {})
     context.default_map = {
-        names[key]: _pairs(value, f"{path} [{context.info_name}.{key}]") if names[key] in several else value
-        for key, value in tables.get(context.info_name, {}).items()}
+        names[key]: _pairs(value, f"{path} [{table}.{key}]") if names[key] in several else value
+        for table, entries in found.items() for key, value in entries.items()}
     return given
 
 
@@ -85,6 +89,12 @@ Protocol = Annotated[Optional[str], typer.Option(  # noqa: UP045
                                        "loso:K, dialoguernn, or none.")]
 AllIsTrain = Annotated[bool, typer.Option(
     "--all-is-train", help="Take every row of an IN without splits for train.")]
+Accept = Annotated[Optional[list[str]], typer.Option(  # noqa: UP045
+    "--accept", metavar="CHECK=REASON", help="Let this check's findings pass, and print why; may be repeated. In "
+                                             "emoprep.toml: [audit.accept].")]
+Threshold = Annotated[Optional[list[str]], typer.Option(  # noqa: UP045
+    "--threshold", metavar="CHECK=NUMBER", help="Another threshold for a check; may be repeated. In emoprep.toml: "
+                                                "[audit.threshold].")]
 Jobs = Annotated[Optional[int], typer.Option(  # noqa: UP045
     "-j", "--jobs", min=1, help="Processes.  [default: the cores at hand]")]
 MaxSkipped = Annotated[str, typer.Option(

@@ -11,17 +11,18 @@ from emoprep.balance import balance
 from emoprep.demo.corpus import write_demo_corpus
 from emoprep.errors import UsageError
 from emoprep.features import features, plan_features
+from emoprep.report import report, write_report
 from emoprep.segment import plan_segment, segment
 from emoprep.stats import stats
 
 __all__ = ["CORPUS", "demo"]
 
-CORPUS = "MELD.Raw"
+CORPUS, PAGE = "MELD.Raw", "report.html"
 
 
 def demo(out: Path, *, seed: int = 0, jobs: int = 1, overwrite: bool = False,
          show: Callable[[str, Any], None] = lambda command, result: None) -> dict[str, Any]:
-    """Make the corpus below OUT and run segment → stats → features → balance on it.
+    """Make the corpus below OUT and run segment → stats → features → balance → report on it.
 
     `show(command, result)` is called with what a user would have typed and what came of it. Returns the
     results by command. A second run on the same OUT finds everything complete.
@@ -45,6 +46,9 @@ def demo(out: Path, *, seed: int = 0, jobs: int = 1, overwrite: bool = False,
         target = out / strategy
         done(strategy, f"emoprep balance {source} {target} --strategy {strategy}",
              balance(source, target, strategy=strategy, seed=seed, jobs=jobs, overwrite=overwrite))
+    page, smote = out / PAGE, out / "smote"
+    done("report", f"emoprep report {vectors} --compare {smote} --shards {shards} -o {page}",
+         write_report(report(vectors, other=smote, shards=shards, seed=seed, jobs=jobs), page, overwrite=overwrite))
     return results
 
 

@@ -8,16 +8,18 @@ from typing import Any
 
 from emoprep.balance import BalanceResult
 from emoprep.features import FeaturesResult
+from emoprep.report import Written
 from emoprep.segment import SegmentResult
 from emoprep.stats import Stats
 from emoprep.terminal import balance as balance_output
 from emoprep.terminal import features as features_output
+from emoprep.terminal import report as report_output
 from emoprep.terminal import segment as segment_output
 from emoprep.terminal import stats as stats_output
 from emoprep.terminal.console import Terminal
 
 _SHOW = {SegmentResult: segment_output.show, Stats: stats_output.show, FeaturesResult: features_output.show,
-         BalanceResult: balance_output.show}
+         BalanceResult: balance_output.show, Written: report_output.show}
 
 
 def show_step(terminal: Terminal, command: str, result: Any) -> None:
@@ -35,7 +37,7 @@ def show_end(terminal: Terminal, out: Path, results: dict[str, Any]) -> None:
         return
     out = shlex.quote(str(out))
     terminal.show(f"""
-Next, try:
+Next, open {out}/report.html in a browser, and try:
   tar tf {out}/shards/train-000000.tar | head          what is in a shard
   emoprep stats {out}/MELD.Raw --by speaker            who says what
   emoprep stats {out}/smote --json                     the balanced store, for a program

@@ -1,0 +1,105 @@
+"""Which emotion follows which, how long it lasts, how often it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from emoprep.labels import MULTI
+from emoprep.report.contents import Report
+from emoprep.report.page.blocks import (
+    Block,
+    Column,
+    Figure,
+    Panel,
+    Section,
+    Table,
+    class_cell,
+    count_cell,
+    percent_cell,
+    text_cell,
+)
+from emoprep.report.page.charts import Bar, bars, heat
+from emoprep.report.page.colours import colour_slots
+from emoprep.report.page.numbers import percent
+from emoprep.report.page.splits import main_split, other_splits, spoken
+from emoprep.stats import Stats
+
+
+def transitions(report: Report) -> Section | None:
+    """Return the section of the transitions, None where no utterance follows another."""
+    stats = report.stats
+    if not any(any(group["followed"].values()) for group in stats.splits.values()):
+        return None
+    blocks: list[Block] = [] if (first := _figure(stats, main_split(stats))) is None else [first]
+    blocks += other_splits(stats, lambda split: _figure(stats, split))
+    blocks.append(_shifts(stats))
+    return Section("transitions", "Which emotion follows which", "Transitions", " ".join(_lead(stats)), blocks)
+
+
+def _lead(stats: Stats) -> Iterator[str]:
+    split = main_split(stats)
+    group = stats.splits[split]
+    lasting = {label: share for label, share in group["persistence"].items() if share is not None}
+    if lasting:
+        most, least = max(lasting, key=lasting.get), min(lasting, key=lasting.get)
+        other = f", the turn after {least} only in {percent(lasting[least])}" if most != least else ""
+        yield (f"In {spoken(split)} the turn after {most} has {most} again in {percent(lasting[most])} of the "
+               f"cases{other}.")
+    neighbours, own = group["emotion_shift"]["neighbours"], group["emotion_shift"]["own"]
+    if neighbours["pairs"]:
+        yield f"From one turn to the next the emotion changes in {percent(neighbours['share'])} of the pairs."
+    if own["pairs"]:
+        yield f"From one turn of a speaker to the same speaker's next it does in {percent(own['share'])}."
+
+
+def _figure(stats: Stats, split: str) -> Figure | None:
+    group, labels = stats.splits[split], stats.scheme.labels
+    if not any(group["followed"].values()):
+        return None
+    shares = [[group["transition_shares"][a][b] for b in labels] for a in labels]
+    texts = [["" if share is None else f"{100 * share:.0f}" for share in row] for row in shares]
+    # With several labels a turn counts for each, so a row's shares may sum to more than one.
+    more = "; a turn counts for each of its labels" if stats.scheme.task == MULTI else ""
+    caption = (f"{split}: of the turns that follow a turn of the row's class, the percentage with the column's class"
+               f"{more}. Framed: persistence, the same class again")
+    svg = heat(labels, labels, shares, texts, f"Which class follows which in {split}", diagonal=True,
+               strongest=_strongest(stats))
+    lasting = Panel("Persistence: the same class again", _persistence(stats, split), bars=True)
+    return Figure(caption, [Panel("", svg), lasting], [_table(stats, split)])
+
+
+def _persistence(stats: Stats, split: str) -> str:
+    slots, found = colour_slots(stats.scheme.labels), stats.splits[split]["persistence"]
+    longest = max((share for group in stats.splits.values() for share in group["persistence"].values()
+                   if share is not None), default=1.0)
+    drawn = [Bar(label, slots[label], (share or 0.0,), percent(share)) for label, share in found.items()]
+    return bars(drawn, longest, f"Persistence in {split}: " + ", ".join(f"{bar.label} {bar.text}" for bar in drawn))
+
+
+def _strongest(stats: Stats) -> float:
+    """Return the largest share of all splits, so that their maps are of one scale."""
+    return max((share for group in stats.splits.values() for row in group["transition_shares"].values()
+                for share in row.values() if share is not None), default=1.0)
+
+
+def _table(stats: Stats, split: str) -> Table:
+    group, slots = stats.splits[split], colour_slots(stats.scheme.labels)
+    rows = [[class_cell(label, slots[label]),
+             *(percent_cell(share) for share in group["transition_shares"][label].values()),
+             count_cell(group["followed"][label]), percent_cell(group["persistence"][label]),
+             percent_cell(group["dialogue_frequency"][label])] for label in stats.scheme.labels]
+    return Table(f"What follows each class in {split}",
+                 [Column("after", False), *(Column(label) for label in stats.scheme.labels), Column("pairs"),
+                  Column("persistence"), Column("dialogues with it")], rows)
+
+
+def _shifts(stats: Stats) -> Table:
+    whose = {"own": "a speaker's own consecutive turns (MELD's README)",
+             "neighbours": "neighbouring turns, all speakers"}
+    rows = [[text_cell(split), text_cell(told), *(count_cell(group["emotion_shift"][which][name])
+                                                 for name in ("shifts", "pairs")),
+             percent_cell(group["emotion_shift"][which]["share"])]
+            for split, group in stats.splits.items() for which, told in whose.items()]
+    return Table("Emotion shift: how often the class changes from one turn to the next",
+                 [Column("split", False), Column("between", False), Column("shifts"), Column("pairs"), Column("share")],
+                 rows)
