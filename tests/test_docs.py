@@ -318,9 +318,10 @@ def prepare(folder: Path, road: Path, text: str) -> None:
         if place not in made or "another run" in text:
             (folder / place).parent.mkdir(parents=True, exist_ok=True)
             (folder / place).symlink_to(road / there)
-    for toml in blocks(text, "toml"):
-        if name := re.match(r"# (\S+\.toml)\n", toml):
-            (folder / name[1]).write_text(toml, encoding="utf-8")
+    # A block that begins with a file's name is that file.
+    for block in blocks(text, "(?:toml|python)"):
+        if name := re.match(r"# (\S+\.(?:toml|py))\n", block):
+            (folder / name[1]).write_text(block, encoding="utf-8")
 
 
 def real_annotation(corpus: str) -> Path | None:
