@@ -7,6 +7,7 @@ import io
 import re
 import shutil
 from contextlib import contextmanager
+from itertools import product
 
 import mosei_miniature
 import pytest
@@ -15,7 +16,8 @@ PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 # Without these a browser asks its maker's servers for news while it starts.
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"]
-HOSTILE = '<img src="https://example.org/x.png" onerror="window.broken = 1">"\'</script><script>window.broken = 1</script>'
+HOSTILE = ('<img src="https://example.org/x.png" onerror="window.broken = 1">'
+           '"\'</script><script>window.broken = 1</script>')
 
 
 @pytest.fixture(scope="module")
@@ -132,12 +134,14 @@ def test_players_play(browser, reports):
         for player in (players[0], players[len(players) // 2], players[-1]):
             told = player.evaluate("""async (player) => {
                 await player.play();
-                await new Promise((done) => player.addEventListener("timeupdate", () => player.currentTime > 0.1 && done()));
+                await new Promise((done) => player.addEventListener(
+                    "timeupdate", () => player.currentTime > 0.1 && done()));
                 player.pause();
                 return [player.currentTime, player.duration, player.error];
             }""")
             assert told[0] > 0.1 and 0.5 < told[1] < 16 and told[2] is None
-        pictures = page.evaluate("[...document.querySelectorAll('.sample img')].map(one => [one.naturalWidth, one.alt])")
+        pictures = page.evaluate(
+            "[...document.querySelectorAll('.sample img')].map(one => [one.naturalWidth, one.alt])")
         assert len(pictures) >= 25 and all(width > 0 and "picture" in text for width, text in pictures)
 
 
@@ -172,8 +176,8 @@ def test_the_map_tells_parents_and_hides_classes(browser, reports, demo_road):
         stage = page.locator("#map .stage svg")
         box = stage.bounding_box()
         told = set()
-        for step in range(400):  # over the whole drawing, in a grid
-            page.mouse.move(box["x"] + box["width"] * (step % 20 + 0.5) / 20, box["y"] + box["height"] * (step // 20 + 0.5) / 20)
+        for row, column in product(range(20), range(20)):  # over the whole drawing
+            page.mouse.move(box["x"] + box["width"] * (column + 0.5) / 20, box["y"] + box["height"] * (row + 0.5) / 20)
             tip = page.locator("#map .tip")
             if tip.is_visible():
                 told.add(tip.inner_text())
@@ -210,7 +214,8 @@ def test_texts_of_a_corpus_stay_texts(browser, tmp_path, emoprep):
             rows.writerow([f"{number}.wav", HOSTILE, f"{HOSTILE}{number % 2}", "joy" if number % 3 else "=1+1",
                            f"d{number // 6}", "train" if number < 18 else "test"])
     scheme = tmp_path / "scheme.toml"
-    scheme.write_text('name = "own"\nlabels = ["joy", "=1+1"]\ncolumn = "emotion"\n[mapping]\njoy = "joy"\n"=1+1" = "=1+1"\n')
+    scheme.write_text('name = "own"\nlabels = ["joy", "=1+1"]\ncolumn = "emotion"\n'
+                      '[mapping]\njoy = "joy"\n"=1+1" = "=1+1"\n')
     done = emoprep("report", folder / "clips.csv", "--labels", scheme, "-o", tmp_path / "page.html")
     assert done.returncode == 0, done.stderr
     with opened(browser, tmp_path / "page.html", permissions=["clipboard-read", "clipboard-write"]) as page:
