@@ -23,7 +23,7 @@ from emoprep.report.contents import Absent, Report
 from emoprep.report.feature_map import gather_map
 from emoprep.report.wall import gather_wall
 from emoprep.stats import Comparison, Stats, compare, stats
-from emoprep.store.drafts import draft
+from emoprep.store.drafts import lone_draft
 from emoprep.store.manifest import Store, is_store, open_store
 
 __all__ = ["AUDITS", "MAPS", "Report", "Written", "check_file", "report", "write_report"]
@@ -60,9 +60,9 @@ def report(source: Path, *, other: Path | None = None, shards: Path | None = Non
     many a class, 0 for none. `mapped` is one of MAPS, `audited` one of AUDITS: "rows" leaves sounds and pictures out.
     What a section lacks is told in `missing`. Raises as `stats`, `compare` and `plan_audit` do.
     """
-    for flag, value, known in (("--map", mapped, MAPS), ("--audit", audited, AUDITS)):
-        if value not in known:
-            raise UsageError("not known", where=flag, expected=", ".join(known), got=value)
+    _check_choices(mapped, audited, {"--shards": (shards, samples == 0, "--samples 0"),
+                                     "--features": (features, mapped == "none", "--map none"),
+                                     "--modality": (modality, mapped == "none", "--map none")})
     how = {"labels": labels, "protocol": protocol, "corpus": corpus}
     figures = stats(source, options=options, **how) if other is None else compare(source, other, options=options, **how)
     first = figures if other is None else figures.before
@@ -85,10 +85,26 @@ def report(source: Path, *, other: Path | None = None, shards: Path | None = Non
                                   first.scheme, method=mapped, modality=modality, seed=seed),
         "wall": lambda: gather_wall(_only(sampled, "shards", "segment", samples > 0, "--samples 0"), first.scheme,
                                     each=samples, seed=seed)})
-    of = own[0].manifest if own else find("corpora", first.corpus, "--corpus")
-    licence, citation = (of.licence, of.citation) if own else (of.LICENCE, of.CITATION)
     return Report(names, first.corpus, figures, found.get("audit", {}), found.get("balancing"), found.get("map"),
-                  found.get("wall"), missing, _notes(figures), licence, citation, seed)
+                  found.get("wall"), missing, _notes(figures), *_terms(own, first.corpus))
+
+
+def _check_choices(mapped: str, audited: str, idle: Mapping[str, tuple[Any, bool, str]]) -> None:
+    """Raise UsageError for a choice that there is none of, and for what is given and would do nothing."""
+    for flag, value, known in (("--map", mapped, MAPS), ("--audit", audited, AUDITS)):
+        if value not in known:
+            raise UsageError("not known", where=flag, expected=", ".join(known), got=value)
+    for flag, (value, unused, how) in idle.items():
+        if value is not None and unused:
+            raise UsageError(f"{flag} and {how} exclude each other")
+
+
+def _terms(own: Sequence[Store], corpus: str) -> tuple[str, str]:
+    """Return the licence and the citation of the corpus."""
+    if own:
+        return own[0].manifest.licence, own[0].manifest.citation
+    module = find("corpora", corpus, "--corpus")
+    return module.LICENCE, module.CITATION
 
 
 def _each(gatherers: Mapping[str, Callable[[], Any]]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -154,6 +170,6 @@ def write_report(gathered: Report, out: Path, *, overwrite: bool = False) -> Wri
 
     check_file(out, overwrite=overwrite)
     page = render(gathered).encode()
-    with draft(out, out.parent) as sketch:
+    with lone_draft(out) as sketch:
         sketch.write_bytes(page)
     return Written(gathered, out, len(page))

@@ -147,7 +147,6 @@ class Report:
     notes: Sequence[str] = ()
     licence: str = ""
     citation: str = ""
-    seed: int = 0
 
     @property
     def sections(self) -> list[str]:

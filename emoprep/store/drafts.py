@@ -12,7 +12,7 @@ from pathlib import Path
 
 from emoprep.errors import EmoprepError
 
-__all__ = ["STATE", "disk_error", "draft", "take_over", "write_bytes"]
+__all__ = ["STATE", "disk_error", "draft", "lone_draft", "take_over", "write_bytes"]
 
 STATE = ".emoprep"
 """The workshop of a folder that is being filled."""
@@ -32,6 +32,21 @@ def draft(path: Path, workshop: Path | None = None) -> Iterator[Path]:
         os.replace(sketch, path)
     except OSError as error:
         raise disk_error(error, path) from error
+    finally:
+        with contextlib.suppress(OSError):
+            sketch.unlink()
+
+
+@contextlib.contextmanager
+def lone_draft(path: Path) -> Iterator[Path]:
+    """Give a draft of a file that is no piece of a store; it lies beside the file, as hidden as its name can be."""
+    sketch = path.with_name(f".{path.name}.{secrets.token_hex(8)}.draft")
+    try:
+        yield sketch
+        os.replace(sketch, path)
+    except OSError as error:
+        raise EmoprepError("cannot write", where=str(path), got=error.strerror or str(error),
+                           remedy="make room, or choose another place") from error
     finally:
         with contextlib.suppress(OSError):
             sketch.unlink()
