@@ -52,8 +52,8 @@ def test_the_default_file_and_what_is_said(demo_road, tmp_path, emoprep):
 
 
 def test_samples_and_features_come_from_where_they_are_named(demo_road, tmp_path, emoprep):
-    found = told(emoprep("report", demo_road / "MELD.Raw", "--shards", demo_road / "shards", "--features",
-                         demo_road / "smote", "--modality", "text", "--samples", 1, "-o", tmp_path / "a.html", "--json"))
+    found = told(emoprep("report", demo_road / "MELD.Raw", "--shards", demo_road / "shards", "--samples", 1, "--features",
+                         demo_road / "smote", "--modality", "text", "-o", tmp_path / "a.html", "--json"))
     assert found["sections"] == ["figures", "map", "audit", "wall"]
     page = (tmp_path / "a.html").read_text()
     assert page.count("<audio ") == 7 and "text" in page
@@ -133,7 +133,7 @@ def test_meld_as_it_was_published(shared, tmp_path, emoprep):
     emoprep("report", shared / "real" / "meld", "-o", tmp_path / "page.html", check=True)
     page = (tmp_path / "page.html").read_text()
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page)).replace("\xa0", " ")
-    for known in ("always says neutral is right for 47.2 %", "268 of 9,989", "142 of 143 episodes", "1,740 of 2,610 keys",
-                  "35 of 2,610 utterances"):
+    for known in ("always says neutral is right for 47.2 %", "268 of 9,989", "142 of 143 episodes",
+                  "1,740 of 2,610 keys", "35 of 2,610 utterances"):
         assert known in text, known
     assert len(page) < 400_000
