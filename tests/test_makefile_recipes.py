@@ -32,8 +32,8 @@ def commands(done):
 def files(folder):
     """Return {name: (bytes' size, mtime)} of all that was made."""
     return {path.relative_to(folder).as_posix(): (path.stat().st_size, path.stat().st_mtime_ns)
-            for root in ("shards", "features", "balanced", "weights", "stats")
-            for path in sorted((folder / root).rglob("*")) if path.is_file()}
+            for root in ("shards", "features", "balanced", "weights", "stats", "report.html")
+            for path in sorted([folder / root, *(folder / root).rglob("*")]) if path.is_file()}
 
 
 @pytest.fixture
@@ -54,8 +54,9 @@ def test_the_road_is_made_once_and_then_left_alone(folder, corpus):
     first = make(folder)
     assert first.returncode == 0, first.stderr
     assert sorted(commands(first)) == [
-        ("balance", "MELD.Raw"), ("balance", "features/meld"), ("features", "shards/meld"), ("segment", "MELD.Raw"),
-        ("stats", "balanced/meld-smote"), ("stats", "shards/meld")]
+        ("balance", "MELD.Raw"), ("balance", "features/meld"), ("features", "shards/meld"),
+        ("report", "features/meld"), ("segment", "MELD.Raw"), ("stats", "balanced/meld-smote"),
+        ("stats", "shards/meld")]
     for store in STORES:
         assert json.loads((folder / store / "manifest.json").read_text())["schema"] == "emoprep.store/1"
     counts = [json.loads((folder / name).read_text())["splits"]["train"]["counts"] for name in STATS]
@@ -72,10 +73,10 @@ def test_the_road_is_made_once_and_then_left_alone(folder, corpus):
         table.touch()
     third = make(folder)
     assert third.returncode == 0, third.stderr
-    assert len(commands(third)) == 6
+    assert len(commands(third)) == 7
     after = files(folder)
     changed = {name for name in before if after[name] != before[name]}
-    assert changed == {*(f"{store}/manifest.json" for store in STORES), *STATS}
+    assert changed == {*(f"{store}/manifest.json" for store in STORES), *STATS, "report.html"}
     assert {name: size for name, (size, _) in after.items()} == {name: size for name, (size, _) in before.items()}
     assert "Nothing to be done for 'all'" in make(folder).stdout
 

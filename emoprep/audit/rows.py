@@ -159,7 +159,7 @@ def _of_store(store: Store):
     names = [*_INDEX, *manifest.annotation]
     table = store.index(names)
     columns = {name: table.column(name).to_pylist() for name in names}
-    seconds = [None if start is None else end - start
+    seconds = [None if None in (start, end) else end - start
                for start, end in zip(columns["start"], columns["end"], strict=True)]
     places, promised = _episode_places(columns), [None] * len(seconds)
     if places is not None:
@@ -169,7 +169,7 @@ def _of_store(store: Store):
     elif manifest.corpus == "table":
         places = [None] * len(seconds)  # the index does not name the files
     else:
-        places = [None if start is None else (dialogue, start, end) for dialogue, start, end in
+        places = [None if None in (start, end) else (dialogue, start, end) for dialogue, start, end in
                   zip(columns["dialogue"], columns["start"], columns["end"], strict=True)]
     return (manifest.corpus, manifest.kind, columns, dict(manifest.annotation), dict(manifest.schemes),
             (seconds, promised, places), ())

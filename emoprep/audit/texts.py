@@ -62,15 +62,22 @@ def dialogue_text_overlap(rows: Rows, threshold: float) -> Found:
                 dialogues[split][rows.columns["dialogue"][row]].append(row)
     found = []
     for left, right in rows.pairs:
-        where = defaultdict(list)
+        # The first of each kind, and no list: a corpus of a million dialogues "Yes." has that many of one kind.
+        alike: dict[tuple[str, ...], str] = {}
+        begun: dict[tuple, str] = {}
         for name, members in dialogues[left].items():
-            where[_said(plain, members)].append(name)
-        same = [(other, name, members) for name, members in dialogues[right].items()
-                if any(plain[row] for row in members) for other in where.get(_said(plain, members), ())
-                if len(members) >= threshold or _begin_together(rows, dialogues[left][other], members)]
+            said = _said(plain, members)
+            alike.setdefault(said, name)
+            begun.setdefault((said, _begin(rows, members)), name)
+        same = []
+        for name, members in dialogues[right].items():
+            said, begin = _said(plain, members), _begin(rows, members)
+            other = alike.get(said) if len(members) >= threshold else begun.get((said, begin)) if begin else None
+            if other is not None and any(said):
+                same.append((other, name, members))
         if same:
-            found.append(Finding("dialogue-text-overlap", (left, right), len({name for _, name, _ in same}),
-                                 "dialogues", len(dialogues[right]), examples=[
+            found.append(Finding("dialogue-text-overlap", (left, right), len(same), "dialogues",
+                                 len(dialogues[right]), examples=[
                                      Example((other, name), f"{len(members)} utterances")
                                      for other, name, members in same]))
     return found
@@ -80,9 +87,10 @@ def _said(plain: Sequence[str], members: Sequence[int]) -> tuple[str, ...]:
     return tuple(plain[row] for row in members)
 
 
-def _begin_together(rows: Rows, one: Sequence[int], other: Sequence[int]) -> bool:
-    first, second = rows.places[one[0]], rows.places[other[0]]
-    return first is not None and second is not None and first[:2] == second[:2]
+def _begin(rows: Rows, members: Sequence[int]) -> tuple[Any, float] | None:
+    """Return the source of a dialogue and where in it the first utterance begins, None where that is not known."""
+    place = rows.places[members[0]]
+    return place and place[:2]
 
 
 # ----------------------------------------------------------------------------------- what a row says of itself

@@ -19,7 +19,7 @@ from emoprep.audit import AuditResult, audit, plan_audit
 from emoprep.contracts import find
 from emoprep.errors import UsageError
 from emoprep.report.balancing import gather_balancing
-from emoprep.report.contents import Absent, Report
+from emoprep.report.contents import Absent, Report, name_of
 from emoprep.report.feature_map import gather_map
 from emoprep.report.wall import gather_wall
 from emoprep.stats import Comparison, Stats, compare, stats
@@ -66,7 +66,7 @@ def report(source: Path, *, other: Path | None = None, shards: Path | None = Non
     how = {"labels": labels, "protocol": protocol, "corpus": corpus}
     figures = stats(source, options=options, **how) if other is None else compare(source, other, options=options, **how)
     first = figures if other is None else figures.before
-    names = (source.resolve().name,) if other is None else figures.names
+    names = (name_of(source),) if other is None else figures.names
     own = [open_store(path) for path in (other, source) if path is not None and is_store(path)]
     sampled = _stores("shards", shards, own, first.corpus)
     described = _stores("features", features, own, first.corpus)
@@ -75,9 +75,11 @@ def report(source: Path, *, other: Path | None = None, shards: Path | None = Non
         if audited == "none":
             raise Absent("it was not asked for (--audit none)")
         judged = {"accept": accept, "thresholds": thresholds, "media": audited == "all", **how}
+        looked_at = dict(zip(names, filter(None, (source, other)), strict=True))
+        if shards is not None and audited == "all":  # sounds and pictures lie there alone
+            looked_at.setdefault(name_of(shards), shards)
         return {name: audit(plan_audit(path, options=None if is_store(path) else options, **judged), jobs=jobs,
-                            progress=progress)
-                for name, path in zip(names, filter(None, (source, other)), strict=True)}
+                            progress=progress) for name, path in looked_at.items()}
     found, missing = _each({
         "audit": audits,
         "balancing": lambda: gather_balancing(_balanced(own)),
@@ -86,7 +88,7 @@ def report(source: Path, *, other: Path | None = None, shards: Path | None = Non
         "wall": lambda: gather_wall(_only(sampled, "shards", "segment", samples > 0, "--samples 0"), first.scheme,
                                     each=samples, seed=seed)})
     return Report(names, first.corpus, figures, found.get("audit", {}), found.get("balancing"), found.get("map"),
-                  found.get("wall"), missing, _notes(figures), *_terms(own, first.corpus))
+                  found.get("wall"), missing, _notes(figures, own), *_terms(own, first.corpus))
 
 
 def _check_choices(mapped: str, audited: str, idle: Mapping[str, tuple[Any, bool, str]]) -> None:
@@ -146,9 +148,12 @@ def _balanced(own: Sequence[Store]) -> Store:
     return store
 
 
-def _notes(figures: Stats | Comparison) -> tuple[str, ...]:
+def _notes(figures: Stats | Comparison, own: Sequence[Store]) -> tuple[str, ...]:
     both = (figures,) if isinstance(figures, Stats) else (figures.before, figures.after)
-    return tuple(dict.fromkeys(note for one in both for note in one.notes))
+    notes = [note for one in both for note in one.notes]
+    if len(own) == 2 and own[0].manifest.balance is None and own[1].manifest.balance is not None:
+        notes.append("IN was balanced and the other was not: to see before and after, exchange them")
+    return tuple(dict.fromkeys(notes))
 
 
 def check_file(out: Path, *, overwrite: bool = False) -> None:
@@ -169,7 +174,8 @@ def write_report(gathered: Report, out: Path, *, overwrite: bool = False) -> Wri
     from emoprep.report.page import render
 
     check_file(out, overwrite=overwrite)
-    page = render(gathered).encode()
+    # A name or a text may hold half of a surrogate pair: a folder's name that is no UTF-8, an escape in JSON.
+    page = render(gathered).encode(errors="backslashreplace")
     with lone_draft(out) as sketch:
         sketch.write_bytes(page)
     return Written(gathered, out, len(page))

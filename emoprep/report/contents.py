@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from emoprep.audit import AuditResult
 from emoprep.errors import EmoprepError
 from emoprep.stats import Comparison, Stats
 
-__all__ = ["SECTIONS", "Absent", "Balancing", "FeatureMap", "Made", "Report", "Sample", "Wall"]
+__all__ = ["SECTIONS", "Absent", "Balancing", "FeatureMap", "Made", "Report", "Sample", "Wall", "name_of"]
 
 SECTIONS = ("balancing", "map", "audit", "wall")
 """The sections that a report may lack, by the names that `missing` and `--json` have."""
@@ -20,6 +21,15 @@ SECTIONS = ("balancing", "map", "audit", "wall")
 
 class Absent(EmoprepError):
     """A section has nothing to show, and the page says why."""
+
+
+def name_of(path: Path) -> str:
+    """Return what a path is called on a page: its last two parts, so that nothing is told of the machine.
+
+    >>> name_of(Path("/home/ida/shards/meld")), name_of(Path("meld"))
+    ('shards/meld', 'meld')
+    """
+    return "/".join((path if path.name not in ("", "..") else path.resolve()).parts[-2:]).removeprefix("//")
 
 
 @dataclass(frozen=True)
@@ -132,8 +142,9 @@ class Wall:
 class Report:
     """Everything that the page shows.
 
-    `names` are those of IN and, for a pair, of the other; `audits` has the result for each name. `balancing`,
-    `feature_map` and `wall` are None where IN has nothing for them; `missing` says why, by the name of the section.
+    `names` are those of IN and, for a pair, of the other; `audits` has the result for each name, and for the store
+    whose samples are shown where its media were asked for. `balancing`, `feature_map` and `wall` are None where
+    IN has nothing for them; `missing` says why, by the name of the section.
     """
 
     names: Sequence[str]

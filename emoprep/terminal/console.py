@@ -32,6 +32,8 @@ class Terminal:
     def document(self, data: Any) -> None:
         """Print one JSON document on stdout."""
         line = json_module.dumps(data, ensure_ascii=False, allow_nan=False) + "\n"
+        # Half of a surrogate pair (a path that is no UTF-8) cannot be written; its escape can.
+        line = line.encode(errors="backslashreplace").decode()
         try:
             sys.stdout.write(line)
             sys.stdout.flush()

@@ -98,6 +98,16 @@ def test_whole_dialogues(meld, row, findings_of):
     assert dialogues[0].examples[0].keys == ("meld_train_dia8", "meld_dev_dia7")
 
 
+def test_a_dialogue_that_many_have_is_told_once_each(meld, row, findings_of):
+    """Each of many with one of many, and not with all: of a million dialogues that would be all memory."""
+    lines = ["Yes", "No", "Well"]
+    rows = [row(split, number, at, text=line) for split, first in (("train", 10), ("test", 30))
+            for number in range(first, first + 12) for at, line in enumerate(lines)]
+    _, found = findings_of(meld(rows))
+    (told,) = found["dialogue-text-overlap"]
+    assert (told.count, told.of, len(told.examples)) == (12, 12, 12)
+
+
 def test_a_short_dialogue_counts_where_its_time_is_the_same_too(meld, row, findings_of):
     place = {"episode": 9, "start": 30, "end": 33, "text": "Yes"}
     _, found = findings_of(meld([*clean(row), row("train", 8, 0, **place), row("test", 9, 0, **place)]))
