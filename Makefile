@@ -43,7 +43,7 @@ format: install  ## Mend what ruff can mend
 	$(BIN)/ruff check --fix .
 
 bench: install  ## Measure against scripts that the benchmarks write themselves; prints ratios
-	for bench in startup annotation stats audit smote repeat augment segment scale dialogue faces; do EMOPREP_SHARED=$(SHARED) $(BIN)/python bench/$$bench.py || exit 1; done
+	for bench in startup annotation stats audit report smote repeat augment segment scale dialogue faces; do EMOPREP_SHARED=$(SHARED) $(BIN)/python bench/$$bench.py || exit 1; done
 
 docs: install  ## Write the pages that are generated from the program, and build the site in site/
 	$(BIN)/python -m docs.generate

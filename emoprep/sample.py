@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from emoprep.augment.read import check_against_row, read_sample
-from emoprep.errors import EmoprepError, UsageError
+from emoprep.errors import EmoprepError, MissingInput, UsageError
 from emoprep.store.folder import SKIPPED, read_json
 from emoprep.store.index import COLUMNS
 from emoprep.store.manifest import Store
 from emoprep.store.shards import SampleReader
 
-__all__ = ["Opened", "Samples", "near_keys", "open_sample"]
+__all__ = ["Opened", "Samples", "has_shard", "near_keys", "open_sample"]
 
 PLAN = "plan.parquet"
 
@@ -29,6 +29,7 @@ MOST_ASPECT = 4.0  # a frame that shows more than that is drawn narrower than it
 
 NEAREST = 5  # keys that are named where one is not there
 COMPARED = 20_000  # keys that are compared letter by letter, 0.2 s
+LONGEST = 200  # letters of a key that is named
 
 _VALUES = {"string": str, "int32": int, "float64": float, "float32": float, "bool": bool, "strings": list}
 
@@ -98,6 +99,10 @@ class Samples:
         made = self._made(key, row)
         if row["shard"] is None:
             return Opened(key, row, **made, reason=self._reason(key))
+        if not has_shard(self.store, row["shard"]):
+            raise MissingInput("a shard of the store is missing, or is no file",
+                               where=f"{self.store.path} {key}", got=ascii(row["shard"])[:60],
+                               remedy="make the store again")
         path = self.store.path / row["shard"]
         where = f"{path} {key}"
         try:
@@ -147,6 +152,14 @@ class Samples:
         return "its split, or its part of the corpus, has no media"
 
 
+def has_shard(store: Store, name: Any) -> bool:
+    """Tell whether what the index names is there, and a file: of a pipe the end never comes."""
+    try:
+        return (store.path / name).is_file()
+    except (OSError, TypeError):  # longer than any name, or no text
+        return False
+
+
 def _others(key: str, *parents: Any) -> tuple[str, ...]:
     """Return the parents that are others: what was changed in its place names itself.
 
@@ -186,8 +199,15 @@ def near_keys(key: str, keys: Any) -> list[str]:
     >>> near_keys("dia1_utt1", column), near_keys("meld_dve_dia0_utt2", column)[0]
     (['meld_dev_dia1_utt1'], 'meld_dev_dia0_utt2')
     """
+    import pyarrow
     import pyarrow.compute as compute
 
+    try:
+        keys = keys.cast(pyarrow.string()).drop_null()
+        keys.validate(full=True)
+    except (ValueError, NotImplementedError):  # there is none that anybody could ask for
+        return []
+    keys = keys.filter(compute.less_equal(compute.utf8_length(keys), LONGEST))
     if key:
         found = keys.filter(compute.match_substring(keys, key, ignore_case=True)).slice(0, NEAREST).to_pylist()
         if found:

@@ -1,6 +1,7 @@
 """One utterance of a store, opened whole, and what is said of one that cannot be."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -8,9 +9,9 @@ import pyarrow
 import pyarrow.parquet as pq
 import pytest
 
-from emoprep.errors import EmoprepError, UsageError
+from emoprep.errors import EmoprepError, MissingInput, UsageError
 from emoprep.media.encode import decode_flac, decode_strip
-from emoprep.sample import Samples, open_sample
+from emoprep.sample import Samples, near_keys, open_sample
 from emoprep.store.manifest import open_store
 from emoprep.store.shards import SampleReader, read_shard, write_shard
 
@@ -133,6 +134,24 @@ def test_indexes_that_are_harmed(shards):
     (shards / "utterances.parquet").write_bytes(b"PAR1")
     with pytest.raises(EmoprepError, match="the index cannot be read"):
         open_sample(open_store(shards), KEY)
+
+
+@pytest.mark.parametrize("name", ["pipe.tar", "folder.tar", "x" * 10_000, "../../pipe.tar", "a\0b", ""])
+def test_shards_that_are_no_files(shards, name):
+    """Whoever opens a pipe waits until somebody writes into it: for ever."""
+    os.mkfifo(shards / "pipe.tar")
+    (shards / "folder.tar").mkdir()
+    index = pq.read_table(shards / "utterances.parquet")
+    pq.write_table(index.set_column(index.column_names.index("shard"), "shard", pyarrow.array([name] * len(index))),
+                   shards / "utterances.parquet")
+    with pytest.raises(MissingInput, match="a shard of the store is missing, or is no file: got") as told:
+        open_sample(open_store(shards), KEY)
+    assert len(str(told.value)) < 500 and str(told.value).isprintable()
+
+
+@pytest.mark.parametrize("keys", [range(9), [None, "b"], [b"\xff"], [["a"]], ["x" * 10_000]], ids=str)
+def test_columns_of_keys_that_nobody_can_be_told(keys):
+    assert near_keys("a", pyarrow.chunked_array([pyarrow.array(keys)])) in ([], ["b"], list(map(str, range(5))))
 
 
 def test_plans_that_are_harmed(demo_road, tmp_path):

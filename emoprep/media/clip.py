@@ -5,16 +5,20 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import tempfile
+import threading
+import time
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from emoprep.errors import EmoprepError
 from emoprep.media.encode import encode_flac
 from emoprep.media.ffmpeg import program
-from emoprep.store.drafts import draft
+from emoprep.media.watch import Watch
+from emoprep.store.drafts import lone_draft
 
 __all__ = ["write_clip"]
 
@@ -22,6 +26,10 @@ CRF = 18  # of libx264: no difference is seen
 SOUND_BITS_S = "96k"
 MOST_DENOMINATOR = 1_000_000
 """Frame rates are fractions (24000/1001) that a store rounded to 64 bits."""
+
+
+PATIENCE_S = 120.0
+"""How long ffmpeg may take for one picture, and for what it does after the last; one that hangs would never end."""
 
 
 def write_clip(path: Path, pictures: Iterable[np.ndarray], size: tuple[int, int], fps: float,
@@ -32,7 +40,7 @@ def write_clip(path: Path, pictures: Iterable[np.ndarray], size: tuple[int, int]
     in −1..1 and its rate in Hz; None makes a film without a sound track. Raises MissingInput where there is no ffmpeg
     program, EmoprepError with its words where it fails.
     """
-    with draft(path, path.parent) as sketch, tempfile.TemporaryDirectory() as folder:
+    with lone_draft(path) as sketch, tempfile.TemporaryDirectory() as folder:
         heard = None
         if sound is not None:
             heard, (samples, rate) = Path(folder) / "sound.flac", sound
@@ -41,23 +49,41 @@ def write_clip(path: Path, pictures: Iterable[np.ndarray], size: tuple[int, int]
 
 
 def _run(command: list[str], pictures: Iterable[np.ndarray], path: Path) -> None:
-    with tempfile.TemporaryFile() as said, subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said) as process:
+    watch = Watch(PATIENCE_S)
+    with tempfile.TemporaryFile() as said, _started(command, said) as process:
+        threading.Thread(target=_guard, args=(process, watch), daemon=True).start()
         try:
             for picture in pictures:
                 process.stdin.write(np.ascontiguousarray(picture, np.uint8).data)
+                watch.renew()
             process.stdin.close()
             code = process.wait()
         except BrokenPipeError:  # it ended before it was told all; why, it says
             code = process.wait() or 1
         finally:
-            with contextlib.suppress(BrokenPipeError):  # what is left would be written by closing
+            process.kill()  # first: to close is to write what is left, for which one that hangs has no room
+            with contextlib.suppress(BrokenPipeError):
                 process.stdin.close()
-            process.kill()
         if code:
             said.seek(0)
             lines = said.read(100_000).decode(errors="replace").strip().splitlines()
-            raise EmoprepError("ffmpeg could not write the clip", where=str(path), got=(lines or [f"code {code}"])[0])
+            told = f"nothing for {PATIENCE_S:g} s" if watch.over else (lines or [f"code {code}"])[0]
+            raise EmoprepError("ffmpeg could not write the clip", where=str(path), got=told)
+
+
+def _started(command: list[str], said: BinaryIO) -> subprocess.Popen:
+    try:
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said)
+    except OSError as error:
+        raise EmoprepError("the program ffmpeg cannot be started", where=command[0],
+                           got=error.strerror or str(error), remedy="install it anew") from error
+
+
+def _guard(process: subprocess.Popen, watch: Watch) -> None:
+    """Kill the program once the watch is over: whoever writes to its pipe waits for it, and hears no clock."""
+    while process.poll() is None and not watch.over:
+        time.sleep(min(1.0, PATIENCE_S / 4))
+    process.kill()
 
 
 def _command(target: Path, sound: Path | None, size: tuple[int, int], fps: float) -> list[str]:
@@ -70,5 +96,6 @@ def _command(target: Path, sound: Path | None, size: tuple[int, int], fps: float
     # yuv420p: no browser and hardly a player shows what libx264 would make of RGB, 4:4:4.
     film = ffmpeg.output(shown, *heard, f"file:{target.absolute()}", format="mp4", vcodec="libx264", crf=CRF,
                          pix_fmt="yuv420p", acodec="aac", audio_bitrate=SOUND_BITS_S, movflags="+faststart")
-    return ffmpeg.compile(film.global_args("-hide_banner", "-loglevel", "error"), cmd=program("--clip"))
+    # xerror: without it a film whose end found no room on the disk is no failure.
+    return ffmpeg.compile(film.global_args("-xerror", "-hide_banner", "-loglevel", "error"), cmd=program("--clip"))
 

@@ -17,8 +17,9 @@ import numpy as np
 from emoprep.errors import EmoprepError
 from emoprep.labels import MULTI, LabelScheme
 from emoprep.media.listen import encode_mp3
-from emoprep.report.contents import Absent, Sample, Wall
-from emoprep.sample import Opened, Samples
+from emoprep.report.contents import Absent, Sample, Wall, name_of
+from emoprep.report.train import read_column
+from emoprep.sample import Opened, Samples, has_shard
 from emoprep.stats.rows import Named, open_source
 from emoprep.store.manifest import Store
 from emoprep.utterance import SPLITS, child_seed
@@ -60,7 +61,7 @@ def gather_wall(store: Store, scheme: LabelScheme, *, each: int = 5, seed: int =
     notes = (*notes, *drawing.notes)
     if not any(samples.values()):
         raise Absent("; ".join(notes) or "no utterance that counts has a sample and is of a class")
-    return Wall(store.path.resolve().name, samples, notes)
+    return Wall(name_of(store.path), samples, notes)
 
 
 # ------------------------------------------------------------------------------------------------- which
@@ -102,8 +103,8 @@ def _pools(store: Store, scheme: LabelScheme) -> tuple[dict[tuple[str, str], _Po
     source = open_source(store.path, None, None)
     rows, ops = source.rows(scheme, "shard")[0], source.rows(scheme, "op")[0].by
     names = rows.by.names
-    there = _among(rows.by, [name for name in names if name is not None and (store.path / name).is_file()])
-    lost = [name for name in names if name is not None and not (store.path / name).is_file()]
+    there = _among(rows.by, [name for name in names if has_shard(store, name)])
+    lost = [str(name)[:60] for name in names if name is not None and not has_shard(store, name)]
     drawn = {"kept": _among(ops, ["keep"]), "made": ~_among(ops, ["keep", "repeat"])}
     turn = np.array([SPLITS.index(name) if name in SPLITS else len(SPLITS) for name in rows.split.names] or [0])
     pools = {}
@@ -141,7 +142,7 @@ class _Drawing:
         import pyarrow
 
         rows = pyarrow.array(self.rows, pyarrow.int64())
-        keys = self.store.index(["key"]).column("key").take(rows).to_pylist()
+        keys = read_column(self.store, "key").take(rows).to_pylist()
         self.keys = dict(zip(self.rows, keys, strict=True))
         self.samples = Samples(self.store, keys)
 
@@ -171,6 +172,9 @@ class _Drawing:
 
 def _sample(opened: Opened, scheme: LabelScheme, annotation: Iterable[str]) -> Sample:
     row, code = opened.row, scheme.encode([opened.row])[0]
+    if code == scheme.outside:
+        raise EmoprepError("several rows of the index have one key, and other classes", where=opened.key,
+                           remedy="run `emoprep verify` on the store")
     labels = [label for label, holds in zip(scheme.labels, code, strict=True) if holds == 1] \
         if scheme.task == MULTI else [scheme.labels[code]]
     strip, size, times = (None, (0, 0), ()) if opened.frames is None \

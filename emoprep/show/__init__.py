@@ -8,6 +8,9 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import stat
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -41,11 +44,25 @@ def show(source: Path, key: str, *, strip: Path | None = None, clip: Path | None
     shown = look(open_source(source, corpus, options), key, labels)
     _check_media(shown, strip, clip)
     if shown.opened.frames is not None:
-        strip = strip or Path(tempfile.gettempdir()) / f"{check_key(shown.key, str(source))}.jpg"
+        strip = strip or _place(check_key(shown.key, str(source)))
         write_sheet(shown.opened, strip)
     if clip:
         write_film(shown, clip)
     return replace(shown, strip=strip, clip=clip)
+
+
+def _place(key: str) -> Path:
+    """Return where a strip is written unless a place is given: what an earlier `show` wrote there is replaced.
+
+    In a folder that many share, somebody else's file of that name cannot be, and a folder never: it gets another one.
+    """
+    path = Path(tempfile.gettempdir()) / f"{key}.jpg"
+    if not os.path.lexists(path):
+        return path
+    found = path.lstat()
+    if stat.S_ISREG(found.st_mode) and found.st_uid == os.getuid():
+        return path
+    return path.with_stem(f"{path.stem}-{secrets.token_hex(4)}")
 
 
 def _check_file(path: Path | None, option: str, endings: tuple[str, ...], overwrite: bool) -> None:

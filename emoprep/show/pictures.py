@@ -11,7 +11,7 @@ import numpy as np
 
 from emoprep.media.caption import GROUND, Caption, draw_caption
 from emoprep.sample import Opened
-from emoprep.store.drafts import draft
+from emoprep.store.drafts import lone_draft
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -33,7 +33,7 @@ NARROW, LARGEST = 448, 1080
 def write_sheet(opened: Opened, path: Path) -> None:
     """Write the frames of an utterance as one picture, whole or not at all; the ending names the format."""
     picture = sheet(opened.frames, opened.facts["fps"], opened.aspect)
-    with draft(path, path.parent) as sketch:
+    with lone_draft(path) as sketch:
         picture.save(sketch, "PNG" if path.suffix.lower() == ".png" else "JPEG", quality=90)
 
 

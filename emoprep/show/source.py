@@ -87,6 +87,8 @@ def _places(store: Store) -> pyarrow.Table:
     try:
         places = store.index(types.names).cast(types)
         places.validate(full=True)
+        if places.column("key").null_count:
+            raise ValueError("an utterance has no key")
         return places
     except (ValueError, TypeError, NotImplementedError) as error:  # of pyarrow: other types, or no UTF-8
         raise EmoprepError("the index cannot be read", where=str(store.path), got=str(error)[:200],

@@ -21,12 +21,12 @@ MOST_TEXT, MOST_WORDS = 4000, 60
 PLACE = ("season", "episode", "source_start", "source_end")
 """Columns of the annotation that say where in a series an utterance lies."""
 
+LONGEST = 1e9  # seconds that are told as minutes
+
 ROOM_FOR_SCALE = 6  # columns that the last number of the scale may take beyond the outline
 INLINE, INLINE_WIDTH = 3, 36  # frames, and columns a frame
 DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 """The bits of the dots of a Braille letter (U+2800), four rows of two."""
-
-
 
 Entry = tuple[str, str | list[str]]
 
@@ -66,7 +66,7 @@ def _facts(shown: Shown) -> Iterator[Entry]:
     """Yield what the index says of an utterance, by name."""
     row, facts = shown.row, shown.opened.facts
     yield "in", f"{shown.path}{'' if row['shard'] is None else '/' + plain(row['shard'])} ({shown.kind})"
-    yield "place", " · ".join([row["split"] or "no split", f"dialogue {plain(str(row['dialogue']))}",
+    yield "place", " · ".join([plain(row["split"] or "no split"), f"dialogue {plain(str(row['dialogue']))}",
                                f"turn {row['turn']}"])
     yield "source", _source(shown)
     if shown.seconds is not None:
@@ -76,15 +76,15 @@ def _facts(shown: Shown) -> Iterator[Entry]:
               if shown.opened.frames is not None else []),
             *([f"{compact(facts['samples'])} samples at {compact(facts['sample_rate'])} Hz"]
               if shown.opened.sound is not None else [])])
-    yield "annotation", " · ".join(f"{name} {_value(value)}" for name, value in shown.annotation.items()
+    yield "annotation", " · ".join(f"{plain(name)} {_value(value)}" for name, value in shown.annotation.items()
                                    if value is not None and name not in PLACE)
     yield "labels", " · ".join(f"{plain(name)} {_class(shown.line, name)}" for name in shown.line.labels)
-    yield "flags", ", ".join(map(plain, row["flags"] or ()))
+    yield "flags", plain(", ".join(row["flags"] or ()), MOST_TEXT)
     if shown.opened.reason:
-        yield "missing", "; ".join(filter(None, [plain(shown.opened.reason), shown.remedy]))
+        yield "missing", "; ".join(filter(None, [plain(shown.opened.reason), plain(shown.remedy, MOST_TEXT)]))
     for name, found in shown.features.items():
         length = f"{found.dim}" if found.steps is None else f"{compact(found.steps)} steps of {found.dim}"
-        yield name, f"{length} numbers, norm {compact(found.norm)} · {plain(found.extractor)}, clock " \
+        yield plain(name), f"{length} numbers, norm {compact(found.norm)} · {plain(found.extractor)}, clock " \
                     f"{plain(found.clock)}" if found.there else "none"
 
 
@@ -102,11 +102,13 @@ def _source(shown: Shown) -> str:
 def _clock(seconds: Any) -> str:
     """Return a time as minutes, seconds and milliseconds.
 
-    >>> _clock(986.82), _clock(2.75275), _clock(float("nan"))
-    ('16:26.820', '0:02.753', '–')
+    >>> _clock(986.82), _clock(2.75275), _clock(float("nan")), _clock(1e308)
+    ('16:26.820', '0:02.753', '–', '1e+308 s')
     """
     if not isinstance(seconds, (int, float)) or not math.isfinite(seconds):
         return "–"
+    if abs(seconds) > LONGEST:
+        return f"{seconds:g} s"
     whole = round(abs(seconds) * 1000)
     return f"{'-' if seconds < 0 else ''}{whole // 60_000}:{whole % 60_000 / 1000:06.3f}"
 
@@ -118,7 +120,7 @@ def _value(value: Any) -> str:
     ('0.667', 'neu fru', 'joy')
     """
     if isinstance(value, (list, tuple)):
-        return " ".join(map(_value, value))
+        return plain(" ".join(map(_value, value)), MOST_TEXT)
     return f"{value:.3g}" if isinstance(value, float) and abs(value) < 1000 else plain(str(value))
 
 

@@ -2,15 +2,18 @@
 
 import io
 import math
+import os
 import shutil
 
 import av
 import mosei_miniature
 import numpy as np
+import pyarrow
 import pyarrow.compute as pc
 import pytest
 from PIL import Image
 
+from emoprep.errors import EmoprepError
 from emoprep.films import numbered, read_number, write_film
 from emoprep.labels import LabelScheme
 from emoprep.report.contents import Absent
@@ -259,6 +262,37 @@ def test_shards_that_are_not_there(shards):
     for split in ("dev", "test"):
         (shards / f"{split}-000000.tar").unlink()
     with pytest.raises(Absent, match="shards that are not there, whose samples cannot be shown: 3"):
+        wall_of(shards)
+
+
+@pytest.mark.parametrize("shard", [7, b"train-000000.tar", "x" * 10_000, "../../nowhere.tar", "pipe.tar"],
+                         ids=["number", "bytes", "long", "elsewhere", "pipe"])
+def test_shards_that_are_no_files(shards, shard):
+    os.mkfifo(shards / "pipe.tar")
+    index = read_index(shards / INDEX)
+    write_index(shards / INDEX, index.set_column(index.column_names.index("shard"), "shard",
+                                                 pyarrow.array([shard] * len(index))))
+    with pytest.raises(Absent, match="shards that are not there, whose samples cannot be shown: 1, first ") as told:
+        wall_of(shards)
+    assert len(str(told.value)) < 200
+
+
+@pytest.mark.parametrize(("keys", "message"), [
+    (lambda rows: pyarrow.array([b"\xff"] * rows).view(pyarrow.string()), "key: a column of the index is of another"),
+    (lambda rows: pyarrow.array(range(rows)), "samples that cannot be read, and were passed over"),
+    (lambda rows: pyarrow.nulls(rows, pyarrow.string()), "samples that cannot be read, and were passed over")])
+def test_keys_that_are_none(shards, keys, message):
+    index = read_index(shards / INDEX)
+    write_index(shards / INDEX, index.set_column(0, "key", keys(len(index))))
+    with pytest.raises(EmoprepError, match=message):
+        wall_of(shards)
+
+
+def test_rows_with_one_key_and_other_classes(shards):
+    first, *_, last = (row["key"] for row in read_index(shards / INDEX).to_pylist() if row["shard"])
+    changed(shards, "emotion", lambda row: "fear" if row["key"] == first else "bliss")
+    changed(shards, "key", lambda row: last if row["key"] == first else row["key"])
+    with pytest.raises(Absent, match="several rows of the index have one key, and other classes"):
         wall_of(shards)
 
 
