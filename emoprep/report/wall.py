@@ -57,7 +57,9 @@ def gather_wall(store: Store, scheme: LabelScheme, *, each: int = 5, seed: int =
     samples = {}
     for label in scheme.labels:
         made = drawing.take(orders[label, "made"], each // MADE_SHARE)
-        samples[label] = [*drawing.take(orders[label, "kept"], each - len(made)), *made]
+        kept = drawing.take(orders[label, "kept"], each - len(made))
+        # Where the whole class was changed in its place, what was made is all there is.
+        samples[label] = [*kept, *made, *drawing.take(orders[label, "made"], each - len(kept) - len(made))]
     notes = (*notes, *drawing.notes)
     if not any(samples.values()):
         raise Absent("; ".join(notes) or "no utterance that counts has a sample and is of a class")

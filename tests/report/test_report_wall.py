@@ -124,6 +124,8 @@ def test_up_to_a_third_was_made_and_names_its_parents(augmented, demo_road):
     assert any(sample.op == "augment" for sample in shown(wall))
     assert all(sample.op == "keep" for sample in shown(wall_of(augmented, each=2)))
     assert max(sum(sample.op != "keep" for sample in some) for some in wall_of(augmented, each=6).samples.values()) == 2
+    # Where a class has too few others (fear has four), the rest of the places goes to what was made, too.
+    assert [sample.op for sample in wall_of(augmented, each=8).samples["fear"]] == ["keep"] * 4 + ["augment"] * 4
 
 
 @pytest.fixture(scope="module")
