@@ -11,14 +11,12 @@ import numpy as np
 
 from emoprep.augment.read import check_against_row, read_sample
 from emoprep.errors import EmoprepError, MissingInput, UsageError
-from emoprep.store.folder import SKIPPED, read_json
+from emoprep.store.folder import PLAN, SKIPPED, read_json
 from emoprep.store.index import COLUMNS
 from emoprep.store.manifest import Store
 from emoprep.store.shards import SampleReader
 
 __all__ = ["Opened", "Samples", "has_shard", "near_keys", "open_sample"]
-
-PLAN = "plan.parquet"
 
 MOST_PIXELS, MOST_SAMPLES = 2 ** 28, 2 ** 25
 """What is longer (35 minutes at 10 frames of 112 px a second, 35 minutes at 16 kHz) is not decoded to be looked at."""

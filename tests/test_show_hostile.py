@@ -104,7 +104,7 @@ def test_a_film_whose_end_finds_no_room_is_no_film(demo_road, ffmpeg_on_path, pr
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_clip_leaves_nothing(demo_road, program, tmp_path, number, code):
-    program(f"#!/bin/sh\necho $$ >{tmp_path}/began\nexec sleep 1000\n")
+    program(f"#!/bin/sh\nhead -c 999 >/dev/null\necho $$ >{tmp_path}/began\nexec sleep 1000\n")
     with subprocess.Popen([sys.executable, "-m", "emoprep", "show", demo_road / "shards", KEY, "--clip",
                            tmp_path / "a.mp4"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         while not (tmp_path / "began").exists() or not (tmp_path / "began").read_text().endswith("\n"):
@@ -135,8 +135,10 @@ def rewritten(folder, **columns):
 
 def test_nothing_in_a_store_steers_the_terminal(features, emoprep):
     evil = "\x1b[2J\x07\u202e"
-    rewritten(features, split=evil, dialogue=evil, speaker=evil, text=evil, flags=[evil], sentiment=evil, **{evil: evil})
+    texts = dict.fromkeys(("split", "dialogue", "speaker", "text", "sentiment", evil), evil)
+    rewritten(features, flags=[evil], **texts)
     document = json.loads((features / "manifest.json").read_bytes())
+    document["kind"] = f"features {evil}"
     document["annotation"][evil] = "string"
     document["modalities"]["audio"]["extractor"] = evil
     document["label_schemes"][evil] = document["label_schemes"].pop("meld-3")

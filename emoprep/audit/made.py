@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from emoprep.audit.checks import Example, Finding
 from emoprep.audit.rows import Rows
 from emoprep.audit.shared import Found
-from emoprep.errors import EmoprepError
+from emoprep.store.folder import PLAN
 
 __all__ = ["planned_ops", "resampled_before_split", "synthetic_leak"]
-
-PLAN = "plan.parquet"
 
 
 def synthetic_leak(rows: Rows, threshold: float) -> Found:
@@ -56,15 +54,8 @@ def planned_ops(rows: Rows) -> set[str]:
 
 
 def _plan(rows: Rows, columns: list[str]) -> Iterator[tuple]:
-    from pyarrow import parquet
-
-    path = rows.store.path / PLAN
-    if path.is_file():
-        try:
-            table = parquet.read_table(path, columns=columns, use_threads=False).select(columns)
-        except (OSError, ValueError, KeyError) as error:
-            raise EmoprepError("the plan cannot be read", where=str(path), got=str(error),
-                               remedy="balance again") from error
+    table = rows.store.plan(columns)
+    if table is not None:
         yield from zip(*(table.column(name).to_pylist() for name in columns), strict=True)
 
 

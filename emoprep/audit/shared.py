@@ -124,7 +124,8 @@ def speaker_overlap(rows: Rows, threshold: float) -> Found:
             found.append(Finding(
                 "speaker-overlap", (left, right), count, "utterances", of,
                 f"{100 * count / of:.1f} % of {right}; {len(same)} of its {len(heard)} speakers",
-                [Example((speaker,), f"{number} utterances of {right}") for speaker, number in same.items()],
+                [Example((speaker,), f"{number:,} utterance{'s' * (number > 1)} of {right}")
+                 for speaker, number in same.items()],
                 {"share": count / of, "speakers": len(same)}))
     return found
 
@@ -165,7 +166,7 @@ def _groups_in_two(rows: Rows, threshold: float, check: str, unit: str, group: C
             held = sum(counts[right][name] for name in same)
             found.append(Finding(
                 check, (left, right), len(same), unit, len(counts[right]),
-                f"with {held} of {len(rows.members[right])} utterances of {right}",
+                f"with {held:,} of {len(rows.members[right]):,} utterances of {right}",
                 [Example((str(name),), f"{counts[left][name]} in {left}, {counts[right][name]} in {right}")
                  for name in same], {"utterances": held}))
     return found

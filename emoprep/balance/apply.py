@@ -19,7 +19,7 @@ from emoprep.methods.interpolate import made_features, unit_modalities
 from emoprep.methods.placement import noise_of
 from emoprep.repack import copy_shards, pack_rows
 from emoprep.store.card import card
-from emoprep.store.folder import CARD, FACES, INDEX, SKIPPED, Run, draft, start_run, take_over, write_bytes
+from emoprep.store.folder import CARD, FACES, INDEX, PLAN, SKIPPED, Run, draft, start_run, take_over, write_bytes
 from emoprep.store.index import SAMPLE_WEIGHT, with_column
 from emoprep.store.manifest import versions
 from emoprep.store.tables import GROUP_ROWS, file_facts, has_column, write_table
@@ -187,7 +187,7 @@ def _seal(plan: BalancePlan, run: Run, train: pyarrow.Table, pieces: dict[str, A
     index = pyarrow.concat_tables([train, *rest])
     with draft(run.out / INDEX) as sketch:
         parquet.write_table(index, sketch)
-    with draft(run.out / "plan.parquet") as sketch:
+    with draft(run.out / PLAN) as sketch:
         parquet.write_table(plan.table(), sketch)
     plan.weighing.write(run.out, corpus=source.manifest.corpus, seed=plan.seed)
     if plan.sampler is not None:

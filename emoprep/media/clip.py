@@ -51,8 +51,8 @@ def write_clip(path: Path, pictures: Iterable[np.ndarray], size: tuple[int, int]
 def _run(command: list[str], pictures: Iterable[np.ndarray], path: Path) -> None:
     watch = Watch(PATIENCE_S)
     with tempfile.TemporaryFile() as said, _started(command, said) as process:
-        threading.Thread(target=_guard, args=(process, watch), daemon=True).start()
         try:
+            threading.Thread(target=_guard, args=(process, watch), daemon=True).start()
             for picture in pictures:
                 process.stdin.write(np.ascontiguousarray(picture, np.uint8).data)
                 watch.renew()

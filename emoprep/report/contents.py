@@ -54,9 +54,15 @@ class Balancing:
     """What balancing changed, from the manifest and the plan of a balanced store.
 
     `before`, `requested`, `after` count train items by class; `ops` counts the plan's rows by op; `weights` are those
-    of the classes, None where there are none. `children` says how many parents have so many children (of all that
-    were made), `most_used` which parents have most, as (key, class, children). `made` has some of the made items of
-    each class, `made_total` says how many there are.
+    of the classes, None where there are none. `shortfall` says how many a class lacks of what was requested; where it
+    has more than that, less than 0. `children` says how many parents have so many children (of all that were made),
+    `most_used` which parents have most, as (key, class, children). `made` has some items of each class that were made,
+    `made_total` of them, or changed in their own place, `changed_total` of them.
+
+    Of several labels an item counts for each, so `items_before` and `items_after` count the items themselves; of the
+    latter `in_loss` count in the loss, and `context` came with copied dialogues. `scheme` is the label scheme that
+    balancing went by, `several` whether it has several labels an item; `upon` is the strategy that the store had been
+    balanced by before.
     """
 
     strategy: str
@@ -66,13 +72,21 @@ class Balancing:
     before: Mapping[str, float]
     requested: Mapping[str, float]
     after: Mapping[str, float]
-    shortfall: Mapping[str, Any]
+    shortfall: Mapping[str, float]
     weights: Mapping[str, float] | None
     ops: Mapping[str, int]
     children: Mapping[int, int]
     most_used: Sequence[tuple[str, str | None, int]]
     made: Sequence[Made]
     made_total: int
+    changed_total: int
+    items_before: int
+    items_after: int
+    in_loss: int
+    context: int
+    scheme: str
+    several: bool
+    upon: str | None
 
 
 @dataclass(frozen=True)
@@ -82,7 +96,8 @@ class FeatureMap:
     `method` is "pca" or "tsne", `source` names the store and its modalities. `xy` is float32 [N, 2]; `y` int16 [N], the
     class of each, −100 where it has none; `made` bool [N]; `parents` int32 [N, 2], rows of this map, −1 where there is
     none or it is not drawn (a made row's parents are always drawn). `explained` are the shares of the variance that
-    the two axes hold, None for t-SNE. `of` is how many rows there are, of which N are drawn.
+    the two axes hold, None for t-SNE. `of` is how many rows there are, of which N are drawn; `copies` are how many more
+    repeat one of these and lie where it lies.
     """
 
     method: str
@@ -95,6 +110,7 @@ class FeatureMap:
     parents: np.ndarray
     explained: tuple[float, float] | None
     of: int
+    copies: int
 
 
 @dataclass(frozen=True)

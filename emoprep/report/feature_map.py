@@ -13,7 +13,7 @@ from emoprep.labels import LabelScheme
 from emoprep.methods.embedding import draw_families, principal_components, side_by_side, tsne
 from emoprep.methods.neighbors import pooled_steps
 from emoprep.methods.nonfinite import replace_nonfinite
-from emoprep.report.contents import Absent, FeatureMap
+from emoprep.report.contents import Absent, FeatureMap, name_of
 from emoprep.report.train import TrainRows, find, read_column, read_plan, read_train
 from emoprep.store.manifest import Store
 from emoprep.store.tables import has_column, read_pieces
@@ -63,15 +63,23 @@ def gather_map(store: Store, scheme: LabelScheme, *, method: str = "pca", modali
     if len(basis) > FITTED:
         basis = np.random.default_rng(seed).choice(basis, FITTED, replace=False)
     some = np.union1d(drawn, basis)
-    features = _features(store, modalities, train.keys, points[some])
     # `--dims` leaves principal components, or an SVD's.
     components = {name for name, how in modalities.items() if how.get("asked_dim") is not None}
-    xy, explained = _laid_out(features, components, np.isin(some, basis), np.searchsorted(some, drawn), method, seed)
+    with np.errstate(over="ignore", invalid="ignore"):  # what cannot be reckoned with is told below, or clipped
+        features = _features(store, modalities, train.keys, points[some])
+        try:
+            xy, explained = _laid_out(features, components, np.isin(some, basis), np.searchsorted(some, drawn), method,
+                                      seed)
+        except Absent:
+            raise
+        except EmoprepError as error:  # with the words of `balance`, which has an option for it
+            raise EmoprepError("the features are too large to be mapped", where=str(store.path), got=error.got,
+                               expected=error.expected, remedy="--map none leaves the map out") from error
     place = np.full(len(points) + 1, -1, np.int32)  # the last one is that of parent −1
     place[drawn] = np.arange(len(drawn))
-    return FeatureMap(method, f"{store.path.resolve().name}: {', '.join(modalities)}", scheme.labels, xy,
+    return FeatureMap(method, f"{name_of(store.path)}: {', '.join(modalities)}", scheme.labels, xy,
                       train.y[points[drawn]], train.keys.take(points[drawn]).to_pylist(), made[drawn],
-                      place[parents[drawn]], explained, len(points))
+                      place[parents[drawn]], explained, len(points), int((there & train.copies).sum()))
 
 
 def _modalities(store: Store, method: str, modality: str | None) -> dict[str, Mapping[str, Any]]:
@@ -80,7 +88,7 @@ def _modalities(store: Store, method: str, modality: str | None) -> dict[str, Ma
         raise UsageError("this map is not known", where="--map", expected=" or ".join(METHODS), got=method)
     known = store.manifest.modalities
     if store.manifest.kind != "features" or not known:
-        raise Absent("there are no features to map", where=store.path.resolve().name, expected="a feature store",
+        raise Absent("there are no features to map", where=name_of(store.path), expected="a feature store",
                      remedy="run `emoprep features` first")
     if modality is not None and modality not in known:
         raise UsageError("the store has no such modality", where="--modality", expected=" or ".join(known),
@@ -121,7 +129,7 @@ def _features(store: Store, modalities: Mapping[str, Mapping[str, Any]], keys: p
     found: dict[str, list[Modality]] = {name: [] for name in modalities}
     start = 0
     for index, features in read_pieces(path, modalities):
-        if index["key"].to_pylist() != keys.slice(start, index.num_rows).to_pylist():
+        if not _has_keys(index, keys.slice(start, index.num_rows)):
             break
         low, high = np.searchsorted(rows, (start, start + index.num_rows))
         local, start = rows[low:high] - start, start + index.num_rows
@@ -134,6 +142,13 @@ def _features(store: Store, modalities: Mapping[str, Mapping[str, Any]], keys: p
                               for part in ("values", "present"))) for name, pieces in found.items()}
     # As balancing does it unasked. A balanced store has no such value any more.
     return replace_nonfinite(whole, "impute-median", keys.take(rows).to_pylist())[0]
+
+
+def _has_keys(index: pyarrow.Table, keys: pyarrow.Array) -> bool:
+    try:
+        return index["key"].to_pylist() == keys.to_pylist()
+    except (KeyError, UnicodeDecodeError):  # no such column, or two; no text
+        return False
 
 
 def _vectors(values: np.ndarray | list[np.ndarray], rows: np.ndarray) -> np.ndarray:

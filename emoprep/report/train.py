@@ -11,14 +11,14 @@ from emoprep.errors import EmoprepError
 from emoprep.labels import MULTI, LabelScheme
 from emoprep.methods.embedding import main_label
 from emoprep.stats.rows import open_source
+from emoprep.store.folder import PLAN
 from emoprep.store.manifest import Store
 
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["PLAN", "TrainRows", "find", "read_column", "read_plan", "read_train", "truths"]
+__all__ = ["TrainRows", "find", "read_column", "read_plan", "read_train", "truths"]
 
-PLAN = "plan.parquet"
 
 _PLANNED = {"key": "string", "op": "string", "base": "string", "neighbor": "string", "lambda": "float64",
             "parameters": "string", "loss_mask": "float64"}
@@ -61,17 +61,16 @@ def read_train(store: Store, scheme: LabelScheme) -> TrainRows:
 def read_plan(store: Store) -> pyarrow.Table | None:
     """Return what a balanced store's plan says of items and their parents, checked; None where there is none."""
     import pyarrow
-    from pyarrow import compute, parquet
+    from pyarrow import compute
 
-    path = store.path / PLAN
-    if not path.is_file():
+    path, table = store.path / PLAN, store.plan(list(_PLANNED))
+    if table is None:
         return None
     schema = pyarrow.schema([(name, pyarrow.type_for_alias(kind)) for name, kind in _PLANNED.items()])
     try:
-        table = parquet.read_table(path, columns=schema.names, use_threads=False, partitioning=None)
-        plan = table.select(schema.names).cast(schema)
+        plan = table.cast(schema)
         plan.validate(full=True)
-    except (OSError, ValueError, KeyError, NotImplementedError) as error:  # pyarrow's errors are some of these
+    except (ValueError, NotImplementedError) as error:
         raise EmoprepError("the plan cannot be read", where=str(path), got=str(error),
                            remedy="balance again") from error
     if plan["key"].null_count or plan["op"].null_count or len(compute.unique(plan["key"])) < plan.num_rows:

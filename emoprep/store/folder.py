@@ -22,7 +22,7 @@ from emoprep.store.drafts import STATE, disk_error, draft, take_over, write_byte
 from emoprep.store.heartbeat import Heartbeat, beating
 from emoprep.store.locks import LOCKS, Part, at_the_door, just_ended, let_in
 
-__all__ = ["CARD", "FACES", "INDEX", "MANIFEST", "SKIPPED", "STATE", "Part", "Run", "begun", "canonical_json",
+__all__ = ["CARD", "FACES", "INDEX", "MANIFEST", "PLAN", "SKIPPED", "STATE", "Part", "Run", "begun", "canonical_json",
            "check_out", "draft", "fingerprint", "pieces_intact", "read_json", "refuse_same", "start_run", "take_over",
            "tidy", "write_bytes"]
 
@@ -31,12 +31,13 @@ INDEX = "utterances.parquet"
 SKIPPED = "skipped.jsonl"
 CARD = "README.md"
 FACES = "faces.parquet"
+PLAN = "plan.parquet"
 
 FACTS = ("command", "settings", "inputs")
 """What a fingerprint is taken over: the command, its settings that change bytes, and what it reads."""
 
 # What `--overwrite` may remove: only names that emoprep itself writes.
-_OURS = ("*-[0-9][0-9][0-9][0-9][0-9][0-9].tar", INDEX, FACES, "plan.parquet", "train.parquet", "dev.parquet",
+_OURS = ("*-[0-9][0-9][0-9][0-9][0-9][0-9].tar", INDEX, FACES, PLAN, "train.parquet", "dev.parquet",
          "test.parquet", "all.parquet", MANIFEST, SKIPPED, CARD, "class_weights.json",
          "class_weights.npy", "sampler.npz", "scaler.npz")
 

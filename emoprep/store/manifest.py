@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from emoprep import __version__
 from emoprep.errors import EmoprepError, MissingInput
 from emoprep.labels import MULTI, LabelScheme
-from emoprep.store.folder import INDEX, MANIFEST, fingerprint, pieces_intact
+from emoprep.store.folder import INDEX, MANIFEST, PLAN, fingerprint, pieces_intact
 
 if TYPE_CHECKING:
     import pyarrow
@@ -130,6 +130,19 @@ class Store:
         from emoprep.store.index import read_index
 
         return self._read(read_index, columns)
+
+    def plan(self, columns: Sequence[str]) -> pyarrow.Table | None:
+        """Return these columns of what `balance` decided for each train item, None where there is no plan."""
+        from pyarrow import parquet
+
+        path = self.path / PLAN
+        if not path.is_file():
+            return None
+        try:
+            return parquet.read_table(path, columns=list(columns), use_threads=False, partitioning=None).select(columns)
+        except (OSError, ValueError, KeyError) as error:  # pyarrow's errors are ValueErrors and KeyErrors
+            raise EmoprepError("the plan cannot be read", where=str(path), got=str(error),
+                               remedy="balance again") from error
 
     def column(self, name: str) -> pyarrow.ChunkedArray:
         """Return one column of the index, texts as a dictionary (see `read_column`)."""

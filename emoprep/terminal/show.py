@@ -65,7 +65,7 @@ def _entries(terminal: Terminal, entries: Iterable[Entry], width: int) -> None:
 def _facts(shown: Shown) -> Iterator[Entry]:
     """Yield what the index says of an utterance, by name."""
     row, facts = shown.row, shown.opened.facts
-    yield "in", f"{shown.path}{'' if row['shard'] is None else '/' + plain(row['shard'])} ({shown.kind})"
+    yield "in", f"{shown.path}{'' if row['shard'] is None else '/' + plain(row['shard'])} ({plain(shown.kind)})"
     yield "place", " · ".join([plain(row["split"] or "no split"), f"dialogue {plain(str(row['dialogue']))}",
                                f"turn {row['turn']}"])
     yield "source", _source(shown)

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 
 import pandas
 import pyarrow
@@ -46,7 +47,12 @@ def check_against_pandas(path):
     """Hold all that does not depend on the label scheme to the plan as pandas reads it; return what was told."""
     found, (plan, made, parents) = told(path, shown=3), planned(path)
     assert found.ops == plan["op"].value_counts().to_dict()
-    assert found.made_total == len(made)
+    born = made["base"] != made["key"]
+    assert (found.made_total, found.changed_total) == (born.sum(), (~born).sum())
+    stays, there = plan["op"] != "drop", plan["base"].isna() | (plan["base"] == plan["key"])
+    assert (found.items_before, found.items_after) == (there.sum(), stays.sum())
+    assert found.in_loss == (stays & (plan["loss_mask"] > 0)).sum()
+    assert found.context == (stays & ~there & (plan["loss_mask"] == 0)).sum()
     assert found.children == Counter(parents.values()) and list(found.children) == sorted(found.children)
     expected = sorted(parents.items(), key=lambda one: (-one[1], one[0]))[:10]
     assert [(key, number) for key, _, number in found.most_used] == expected
@@ -79,6 +85,8 @@ def test_smote(demo_road):
     assert found.shortfall == {} and found.ops == {"keep": 60, "interpolate": 136} and found.made_total == 136
     assert sum(children * parents for children, parents in found.children.items()) == 2 * 136
     assert found.weights == dict.fromkeys(COUNTS, 1.0)
+    assert (found.items_before, found.items_after, found.in_loss, found.context) == (60, 196, 196, 0)
+    assert (found.scheme, found.several, found.upon) == ("meld-7", False, None)
     assert found.settings["k_neighbors"] == 5 and found.settings["seed"] == 0
     assert not {"strategy", "then", "label_scheme", "sampler"} & set(found.settings)
     assert len(found.made) == 6 * 3 and all(0 <= item.lam <= 1 for item in found.made)
@@ -118,7 +126,7 @@ def test_copied_dialogues_have_context_that_is_nobodys_child(demo_road, tmp_path
     plan, made, _ = planned(tmp_path / "out")
     found = check_against_pandas(tmp_path / "out")
     context = plan["base"].notna() & (plan["loss_mask"] == 0)
-    assert context.sum() > 0 and found.made_total == len(made) == found.ops["repeat"] - context.sum()
+    assert found.context == context.sum() > 0 and found.made_total == len(made) == found.ops["repeat"] - context.sum()
 
 
 def test_repeated_dialogues(demo_road, tmp_path):
@@ -151,6 +159,9 @@ def test_several_labels(demo_road, tmp_path):
     document = json.loads((tmp_path / "out/class_weights.json").read_bytes())
     assert found.weights == {label: value for label, value in document["pos_weight"].items() if value is not None}
     assert "late" not in found.weights  # every utterance has it
+    # An item counts for each of its labels, and is one item.
+    assert (found.items_before, found.items_after) == (60, 90) and sum(found.before.values()) > 60
+    assert (found.scheme, found.several) == ("several", True)
     index = pandas.read_parquet(tmp_path / "out/utterances.parquet").query("split == 'train'").set_index("key")
     has = pandas.DataFrame({"any": index["season"] > 3, "second": index["episode"] > 3, "late": True}, index.index)
     rarest = list(has[index["op"] == "keep"].sum().sort_values(kind="stable").index)
@@ -194,11 +205,13 @@ def every(name, value):
     ({"balance": {"labels": "joy"}}, "manifest.json: labels of the balancing is not what `balance` writes: expected "
                                      "texts, got 'joy'; balance again"),
     ({"balance": {"then": [3]}}, "then of the balancing is not what `balance` writes"),
+    ({"balance": {"upon": 3}}, "upon of the balancing is not what `balance` writes"),
     ({"balance": {"strategy": None}}, "strategy of the balancing is not what `balance` writes"),
     ({"balance": {"before": {"joy": 1}}}, "before of the balancing is not what `balance` writes: expected a number "
                                           "for each class"),
     ({"balance": {"after": dict.fromkeys(COUNTS, float("inf"))}}, "after of the balancing is not what"),
     ({"balance": {"requested": dict.fromkeys(COUNTS, True)}}, "requested of the balancing is not what"),
+    ({"balance": {"after": dict.fromkeys(COUNTS, 10 ** 400)}}, "after of the balancing is not what"),
     ({"balance": {"labels": ["fear"]}}, "labels of the balancing are not those of its label scheme"),
     ({"weights": {"weights": {}}}, "class_weights.json: weights of the balancing is not what `balance` writes"),
     ({"weights": {"labels": None}}, "class_weights.json: the weights cannot be read"),
@@ -209,8 +222,20 @@ def test_what_balance_does_not_write_is_told_in_one_line(broken, lie, message):
     assert message in str(error.value) and "\n" not in str(error.value)
 
 
-def test_a_scheme_of_somebodys_own_stands_in_the_settings(demo_road, broken):
-    assert told(broken(balance={"label_scheme": "mine"})) == told(demo_road / "smote")
+@pytest.mark.parametrize("name", ["mine", ["meld-7"], None])
+def test_a_scheme_of_somebodys_own_stands_in_the_settings(demo_road, broken, name):
+    found = told(broken(balance={"label_scheme": name}))
+    assert found == replace(told(demo_road / "smote"), scheme=str(name))
+
+
+@pytest.mark.parametrize("then", [True, 3, "smote", {"strategy": "smote"}])
+def test_settings_of_later_steps_that_are_no_list_are_none(demo_road, broken, then):
+    path = broken()
+    document = json.loads((path / "manifest.json").read_bytes())
+    document["settings"]["then"] = then
+    (path / "manifest.json").unlink()
+    (path / "manifest.json").write_text(json.dumps(document))
+    assert told(path) == told(demo_road / "smote")
 
 
 def test_a_plan_that_is_missing_is_told(broken):

@@ -56,7 +56,7 @@ def test_every_train_row_of_the_demo_is_on_the_map_in_its_class(demo_road):
     assert found.y.tolist() == index["y_meld_7"].tolist() and found.y.dtype == np.int16
     assert found.made.tolist() == (index["op"] != "keep").tolist()
     assert (found.xy.shape, found.xy.dtype, found.parents.dtype) == ((196, 2), np.float32, np.int32)
-    assert found.source == "smote: audio, video, text" and found.labels[0] == "neutral"
+    assert found.source == "demo-road/smote: audio, video, text" and found.labels[0] == "neutral"
     assert 1 > found.explained[0] > found.explained[1] > 0
 
 
@@ -82,6 +82,7 @@ def test_copies_are_no_points_of_their_own(demo_road, tmp_path):
     balance(demo_road / "features", tmp_path / "out", strategy="oversample")
     before, after = map_of(demo_road / "features"), map_of(tmp_path / "out")
     assert len(pq.read_table(tmp_path / "out/train.parquet")) == 7 * 28 and after.of == 60
+    assert (before.copies, after.copies) == (0, 7 * 28 - 60)
     assert places(after) == places(before)
 
 
@@ -125,7 +126,7 @@ def test_one_modality_alone(demo_road):
     exact = (vectors - vectors.mean(axis=0)) @ vt[:2].T / np.sqrt(vectors.var(axis=0).sum())
     np.testing.assert_allclose(np.abs(found.xy), np.abs(exact), atol=1e-3)
     np.testing.assert_allclose(found.explained, (s ** 2 / (s ** 2).sum())[:2], rtol=1e-3)
-    assert found.source == "features: text"
+    assert found.source == "demo-road/features: text"
 
 
 def test_rows_without_features_are_no_points(demo_road, change):
@@ -191,8 +192,8 @@ def test_what_is_not_there_is_refused(demo_road, settings, message):
 def test_without_features_there_is_no_map(demo_road):
     with pytest.raises(Absent) as error:
         map_of(demo_road / "shards")
-    assert str(error.value) == ("shards: there are no features to map: expected a feature store; run `emoprep "
-                                "features` first")
+    assert str(error.value) == ("demo-road/shards: there are no features to map: expected a feature store; run "
+                                "`emoprep features` first")
 
 
 def test_two_utterances_are_no_map(demo_road, change):
@@ -251,6 +252,10 @@ def test_without_a_plan_the_base_is_known(change):
     ({"table": lambda table: table.take([1, 0, *range(2, len(table))])},
      "the rows of the table are not those of the index"),
     ({"table": lambda table: table.slice(0, 150)}, "the rows of the table are not those of the index: got row 150"),
+    ({"table": lambda table: table.drop_columns(["key"])}, "the rows of the table are not those of the index"),
+    ({"table": lambda table: table.append_column("key", table["key"])}, "the rows of the table are not those"),
+    ({"table": lambda table: table.set_column(0, "key", pyarrow.array([b"\xff"] * len(table)).view(pyarrow.string()))},
+     "the rows of the table are not those of the index: got row 0"),
     ({"table": lambda table: table.drop_columns(["video"])}, "a column of the manifest is missing"),
     ({"index": lambda index: index.drop_columns(["has_audio"])}, "the index cannot be read"),
     ({"index": lambda index: index.set_column(0, "key", pyarrow.array(range(len(index))))},
@@ -276,6 +281,15 @@ def test_a_store_that_lies_is_told_in_one_line(change, lie, message):
 def test_a_column_that_holds_no_features_is_told(change, column):
     path = change("features", table=lambda table: table.set_column(table.column_names.index("audio"), "audio", column))
     with pytest.raises(EmoprepError, match="train.parquet: a table cannot be read: got .*; make the store again"):
+        map_of(path)
+
+
+@pytest.mark.filterwarnings("error")
+def test_features_too_large_to_be_reckoned_with_are_told(change):
+    steps = pyarrow.array([[[float("inf"), 1]] * 3, *[[[3e38, -3e38]] * 3] * 59],
+                          pyarrow.list_(pyarrow.list_(pyarrow.float32(), 2)))
+    path = change("features", table=lambda table: table.set_column(table.column_names.index("audio"), "audio", steps))
+    with pytest.raises(EmoprepError, match=f"{path}: the features are too large to be mapped: .*; --map none leaves"):
         map_of(path)
 
 

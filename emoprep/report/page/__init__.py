@@ -2,6 +2,7 @@
 
     blocks.py       what a section is made of: tables, figures, folds, cards; each names its template
     charts.py       numbers → SVG
+    drawing.py      what charts are drawn of
     colours.py      which colour a class has throughout
     numbers.py      numbers as a person reads them
     splits.py       which splits a section shows, and of which side of a pair
@@ -38,8 +39,8 @@ from emoprep.report.page.wall import wall
 __all__ = ["SECTIONS", "render"]
 
 SECTIONS: tuple[Callable[[Report], Section | None], ...] = (
-    skew, transitions, speakers, durations, together, balancing, feature_map, audit, wall, missing)
-"""The sections in the order of the page."""
+    skew, transitions, speakers, durations, together, balancing, feature_map, audit, wall)
+"""The sections in the order of the page; what they lack is told at its end."""
 
 _HERE = Path(__file__).parent
 
@@ -51,7 +52,10 @@ def render(report: Report) -> str:
     environment = Environment(loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined,
                               trim_blocks=True, lstrip_blocks=True)
     sections = [section for make in SECTIONS if (section := make(report)) is not None]
+    if (lacking := missing(report, sections)) is not None:
+        sections.append(lacking)
     script = (_HERE / "script.js").read_text(encoding="utf-8")
+    style = (_HERE / "style.css").read_text(encoding="utf-8")
     return environment.get_template("page.html").render(
-        head=head(report), sections=sections, style=(_HERE / "style.css").read_text(encoding="utf-8"), script=script,
+        head=head(report, sections), sections=sections, style=style, script=script,
         script_hash=b64encode(sha256(script.encode()).digest()).decode(), version=__version__)

@@ -14,13 +14,18 @@ __all__ = ["Block", "Card", "Cards", "Cell", "Column", "Figure", "Fold", "Panel"
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: `id` is its anchor, `short` its name in the navigation, `lead` what it says in a sentence."""
+    """A part of the page: `id` is its anchor, `short` its name in the navigation, `lead` what it says in a sentence.
+
+    `of` says whose figures these are, where that is in doubt; `says` is for the head of the page.
+    """
 
     id: str
     title: str
     short: str
     lead: str
     blocks: Sequence[Block]
+    of: str = ""
+    says: str = ""
 
 
 class Column(NamedTuple):

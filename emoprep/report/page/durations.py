@@ -9,8 +9,8 @@ from emoprep.report.contents import Report
 from emoprep.report.page.blocks import Column, Figure, Panel, Section, Table, class_cell, count_cell
 from emoprep.report.page.charts import Box, boxes
 from emoprep.report.page.colours import colour_slots
-from emoprep.report.page.numbers import count
-from emoprep.report.page.splits import main_split, other_splits, spoken
+from emoprep.report.page.numbers import called, count, seconds, sentence
+from emoprep.report.page.splits import heading, main_split, of_first, other_splits, spoken
 from emoprep.stats import Stats
 
 _TOLD = {"mean": "mean", "shortest": "shortest", "p25": "25 %", "median": "median", "p75": "75 %", "p95": "95 %",
@@ -24,27 +24,23 @@ def durations(report: Report) -> Section | None:
         return None
     shown = [_figure(stats, main_split(stats)), *other_splits(stats, lambda split: _figure(stats, split))]
     return Section("durations", "How long they are", "Durations", _lead(stats),
-                   [block for block in shown if block is not None])
+                   [block for block in shown if block is not None], of_first(report))
 
 
 def _lead(stats: Stats) -> str:
     split = main_split(stats)
-    seconds, by_class = stats.splits[split]["seconds"], stats.splits[split]["seconds_by_class"]
-    if seconds["median"] is None:
+    group = stats.splits[split]["seconds"]
+    by_class = {label: one for label, one in stats.splits[split]["seconds_by_class"].items() if one["total"]}
+    if group["median"] is None:
         return f"No length is known of {spoken(split)}."
-    least = min(by_class, key=lambda label: by_class[label]["total"])
-    return (f"The utterances of {spoken(split)} take {_hours(seconds['total'])}; half of them are shorter than "
-            f"{count(seconds['median'], 1)} s, and one in twenty is longer than {count(seconds['p95'], 1)} s (the "
-            f"longest: {count(seconds['longest'], 1)} s). Of {least} there are {_hours(by_class[least]['total'])}.")
-
-
-def _hours(seconds: float) -> str:
-    """Return a length of time as a person says it.
-
-    >>> _hours(31342.7), _hours(895.4)
-    ('8.7 hours', '14.9 minutes')
-    """
-    return f"{seconds / 3600:.1f} hours" if seconds >= 2 * 3600 else f"{seconds / 60:.1f} minutes"
+    whole = f"{sentence(spoken(split))} is {seconds(group['total'])} long"
+    shortest, middle, late, longest = (count(group[name], 1) for name in ("shortest", "median", "p95", "longest"))
+    told = f"Every utterance of it takes {middle} s." if shortest == longest else \
+        f"Half of its utterances take {middle} s or less, and the longest takes {longest} s." if late == longest else \
+        f"Half of its utterances take {middle} s or less, one in twenty {late} s or more, and the longest {longest} s."
+    least = min(by_class, key=lambda label: by_class[label]["total"]) if len(by_class) > 1 else None
+    rare = f"; {called(least)} has least of it, {seconds(by_class[least]['total'])}" if least else ""
+    return f"{whole}{rare}. {told}"
 
 
 def _figure(stats: Stats, split: str) -> Figure | None:
@@ -56,16 +52,20 @@ def _figure(stats: Stats, split: str) -> Figure | None:
         return None
     # To the 95th percentile: one clip of five minutes would press all others into a line.
     longest = max(one["p95"] for _, _, one in found if one["p95"] is not None)
-    drawn = [Box(label, slot, _five(one), f"{count(one['total'] / 60, 1)} min") for label, slot, one in found]
-    spoken = ", ".join(f"{label} {count(one['median'], 1)} s" for label, _, one in found)
-    table = Table(f"Seconds an utterance in {split}",
+    drawn = [Box(label, slot, _five(one), _all_of(one["total"])) for label, slot, one in found]
+    told = ", ".join(f"{label} {count(one['median'], 1)} s" for label, _, one in found)
+    table = Table(f"Seconds an utterance in {spoken(split)}",
                   [Column("class", False), Column("minutes"), *(Column(told) for told in _TOLD.values())],
                   [[class_cell(label, slot), count_cell(one["total"] / 60, 1),
                     *(count_cell(one[name]) for name in _TOLD)] for label, slot, one in found])
-    return Figure(f"{split}: seconds an utterance. The box holds the middle half, the gap in it is the median; the "
-                  "line goes from the shortest to the 95th percentile. To the right, the minutes of each class",
-                  [Panel("", boxes(drawn, longest, ticks(longest), f"Median length in {split}: {spoken}"))], [table],
-                  wide=True)
+    return Figure(f"{heading(split)}seconds an utterance. The box holds the middle half, the line in it is the median; "
+                  "the whiskers go from the shortest to the 95th percentile. To the right, how much there is in all",
+                  [Panel("", boxes(drawn, longest, ticks(longest), f"Median length in {spoken(split)}: {told}"))],
+                  [table], wide=True)
+
+
+def _all_of(number: float) -> str:
+    return f"{count(number / 60, 1)} min" if number >= 60 else f"{count(number, 1)} s"
 
 
 def _five(seconds: Mapping[str, Any]) -> tuple[float, float, float, float, float] | None:

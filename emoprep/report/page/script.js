@@ -100,7 +100,8 @@ if (scatter) {
   const drawing = scatter.querySelector(".stage svg"), tip = scatter.querySelector(".tip"), lines = scatter.querySelector(".links");
   const { scale, left, top } = data.frame;
   const [low, high] = data.frame.bounds, within = (number, axis) => Math.min(Math.max(number, low[axis]), high[axis]);
-  const px = data.keys.map((_, row) => [left + scale * within(data.xy[2 * row], 0), top - scale * within(data.xy[2 * row + 1], 1)]);
+  const xy = data.xy.map((steps) => Number((steps * data.step).toPrecision(5)));
+  const px = data.keys.map((_, row) => [left + scale * within(xy[2 * row], 0), top - scale * within(xy[2 * row + 1], 1)]);
   const hidden = new Set(), key = (row) => data.prefix + data.keys[row], label = (row) => data.labels[data.class[row]] ?? "no class";
   // The native tooltip of a title would cover ours.
   const title = drawing.querySelector("title");
@@ -155,5 +156,5 @@ if (scatter) {
   const button = document.getElementById("copy-points");
   button.hidden = false;
   button.addEventListener("click", () => copy(csv([["key", "class", "made", "x", "y", "parents"], ...data.keys.map((_, row) =>
-    [key(row), label(row), row in data.parents ? 1 : 0, data.xy[2 * row], data.xy[2 * row + 1], (data.parents[row] ?? []).map(key).join(" ")])]), button));
+    [key(row), label(row), row in data.parents ? 1 : 0, xy[2 * row], xy[2 * row + 1], (data.parents[row] ?? []).map(key).join(" ")])]), button));
 }
