@@ -143,9 +143,11 @@ def _fail(message: str, code: int, arguments: list[str]) -> int:
     with contextlib.suppress(OSError):  # whoever would be told has left
         if "--json" in arguments:
             print(json.dumps({"schema": "emoprep.error/1", "error": message, "exit_code": code},  # noqa: T201
-                             ensure_ascii=False), flush=True)
+                             ensure_ascii=False).encode(errors="backslashreplace").decode(), flush=True)
+    # What others wrote (a store's names, a program's words) may be in it, and steers no terminal.
+    plain = "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in message)
     with contextlib.suppress(OSError):
-        print(f"emoprep: {message}", file=sys.stderr)  # noqa: T201
+        print(f"emoprep: {plain}", file=sys.stderr)  # noqa: T201
     return code
 
 

@@ -9,6 +9,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -279,3 +280,53 @@ def test_names_that_become_files_are_checked(whole, tmp_path, column, name):
 
 def listing(folder, but):
     return sorted(path for path in folder.rglob("*") if path != but and but not in path.parents)
+
+
+# --------------------------------------------------------------------------- a store that is no longer what it was
+
+def harmed(demo_road, tmp_path, name="shards"):
+    """Return a copy of a store of the demo, to do harm to."""
+    return shutil.copytree(demo_road / name, tmp_path / "harmed")
+
+
+@pytest.mark.parametrize("command", ["stats", "audit", "report", "show"])
+def test_a_pipe_in_the_place_of_the_index_is_not_waited_for(demo_road, tmp_path, emoprep, command):
+    store = harmed(demo_road, tmp_path)
+    (store / "utterances.parquet").unlink()
+    os.mkfifo(store / "utterances.parquet")
+    done = emoprep(command, store, *(["meld_train_dia0_utt0"] if command == "show" else []), cwd=tmp_path)
+    assert done.returncode == 5 and "the store has no index" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_manifest_that_is_nested_without_end(demo_road, tmp_path, emoprep):
+    store = harmed(demo_road, tmp_path)
+    (store / "manifest.json").write_text("[" * 200_000)
+    done = emoprep("stats", store)
+    assert done.returncode == 1 and "this manifest cannot be read" in done.stderr and len(done.stderr) < 1000
+
+
+def test_what_others_wrote_steers_no_terminal(demo_road, tmp_path, emoprep):
+    store = harmed(demo_road, tmp_path)
+    manifest = json.loads((store / "manifest.json").read_text())
+    (store / "manifest.json").write_text(json.dumps(manifest | {"schema": "\x1b[2Jhalf \ud83d"}))
+    done = emoprep("stats", store)
+    assert done.returncode == 1 and "\x1b" not in done.stderr and "\\x1b[2Jhalf \\ud83d" in done.stderr
+    told = json.loads(emoprep("stats", store, "--json").stdout)
+    assert told["exit_code"] == 1 and "another kind" in told["error"]
+
+
+@pytest.mark.parametrize("column, value", [("split", "validation"), ("split", 3), ("key", None), ("key", b"\xff")])
+def test_an_index_that_the_audit_cannot_go_by(demo_road, tmp_path, emoprep, column, value):
+    import pyarrow
+    from pyarrow import parquet
+
+    store = harmed(demo_road, tmp_path)
+    table = parquet.read_table(store / "utterances.parquet")
+    values = pyarrow.array([value] * table.num_rows)
+    if isinstance(value, bytes):  # bytes that say they are text
+        values = pyarrow.StringArray.from_buffers(len(values), *values.buffers()[1:])
+    harm = table.set_column(table.column_names.index(column), column, values)
+    parquet.write_table(harm, store / "utterances.parquet")
+    for command in ("audit", "report"):
+        done = emoprep(command, store, cwd=tmp_path)
+        assert done.returncode in (1, 2) and done.stderr.count("\n") == 1, done.stderr

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from emoprep.corpora import open_corpus
-from emoprep.errors import UsageError
+from emoprep.errors import EmoprepError, UsageError
 from emoprep.labels import LabelScheme, choose_scheme
 from emoprep.methods.repeated_text import plain_text
 from emoprep.protocols import assign_splits, protocol_notes
@@ -157,7 +157,7 @@ def _of_corpus(source: Path, corpus: str | None, options: Mapping[str, str] | No
 def _of_store(store: Store):
     manifest = store.manifest
     names = [*_INDEX, *manifest.annotation]
-    table = store.index(names)
+    table = _checked(store, names)
     columns = {name: table.column(name).to_pylist() for name in names}
     seconds = [None if None in (start, end) else end - start
                for start, end in zip(columns["start"], columns["end"], strict=True)]
@@ -173,6 +173,22 @@ def _of_store(store: Store):
                   zip(columns["dialogue"], columns["start"], columns["end"], strict=True)]
     return (manifest.corpus, manifest.kind, columns, dict(manifest.annotation), dict(manifest.schemes),
             (seconds, promised, places), ())
+
+
+def _checked(store: Store, names: Sequence[str]) -> Any:
+    """Return columns of the index: nothing in them is damaged, each row has a key, and one of the splits or none."""
+    from pyarrow import compute
+
+    table = store.index(list(dict.fromkeys(names)))
+    try:
+        table.validate(full=True)
+        strange = [split for split in compute.unique(table["split"]).to_pylist() if split not in (*SPLITS, None)]
+        if strange or {type(key) for key in table["key"].to_pylist()} - {str}:
+            raise ValueError("a row has no key, or a split that is none of train, dev and test")
+    except (ValueError, KeyError, NotImplementedError) as error:  # pyarrow's errors are some of these
+        raise EmoprepError("the index cannot be read", where=str(store.path), got=str(error)[:200],
+                           remedy="make the store again") from error
+    return table
 
 
 _EPISODE = ("season", "episode", "source_start", "source_end")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from emoprep import __version__
 from emoprep.errors import EmoprepError, MissingInput
 from emoprep.labels import MULTI, LabelScheme
-from emoprep.store.folder import INDEX, MANIFEST, PLAN, fingerprint, pieces_intact
+from emoprep.store.folder import INDEX, MANIFEST, PLAN, fingerprint, pieces_intact, read_json
 
 if TYPE_CHECKING:
     import pyarrow
@@ -74,7 +74,7 @@ class Manifest:
     def from_bytes(cls, raw: bytes, where: str) -> Manifest:
         """Read a manifest; raises EmoprepError where it is none."""
         try:
-            data = json.loads(raw)
+            data = read_json(raw)
             if data.get("schema") != SCHEMA:
                 raise EmoprepError("this manifest is of another kind", where=where, expected=SCHEMA,
                                    got=str(data.get("schema")))
@@ -87,7 +87,7 @@ class Manifest:
                        data["tables"], data["skipped"], data["citation"], data["licence"], data["versions"],
                        data["notes"], data["balance"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise EmoprepError("this manifest cannot be read", where=where, got=repr(error),
+            raise EmoprepError("this manifest cannot be read", where=where, got=repr(error)[:200],
                                remedy="make the store again") from error
 
 
@@ -105,7 +105,8 @@ def _check(data: Mapping[str, Any]) -> None:
     if not (data["balance"] is None or isinstance(data["balance"], dict)):
         raise ValueError("balance is no object")
     for piece in (*data["shards"], *data["tables"]):
-        _ordered(piece)
+        if type(_ordered(piece)["name"]) is not str:
+            raise ValueError("the name of a piece is no text")
     for table in data["tables"]:
         if Path(table["name"]).name != table["name"]:
             raise ValueError(f"{table['name']!r} is no name of a table")
@@ -158,15 +159,15 @@ class Store:
 
     def _read(self, read: Callable[[Path, Any], Any], what: Any, name: str = INDEX) -> Any:
         path = self.path / name
+        if not path.is_file():  # of a pipe in its place the end never comes
+            raise MissingInput(f"the store has no {'index' if name == INDEX else 'such table'}", where=str(path),
+                               remedy="make the store again")
         try:
             return read(path, what)
-        except FileNotFoundError as error:
-            raise MissingInput("the store has no index", where=str(path), remedy="make the store again") from error
         # pyarrow's errors are all of these; of another type, a column cannot be compared with keys.
         except (OSError, ValueError, KeyError, TypeError, NotImplementedError) as error:
             raise EmoprepError(f"the {'index' if name == INDEX else 'table'} cannot be read", where=str(path),
-                               got=str(error),
-                               remedy="make the store again") from error
+                               got=str(error), remedy="make the store again") from error
 
     @property
     def fingerprint(self) -> str:

@@ -13,6 +13,7 @@ __all__ = ["kind_of", "length", "name_before", "px", "rect", "room", "short", "s
 
 SMALLEST = 0.8  # of its size is how small a drawing gets
 LINE = 12
+LONGEST = 200  # letters of which anything is drawn
 
 
 def svg(width: float, height: float, title: str, drawn: Sequence[str]) -> str:
@@ -87,7 +88,7 @@ def short(text: str, place: float) -> str:
     """
     if length(text) <= place + 2:
         return escape(text)
-    cut = text
+    cut = text[:LONGEST]
     while cut and length(cut) > place - LINE:
         cut = cut[:-1]
     return f"{escape(cut.rstrip())}…<title>{escape(text)}</title>"
