@@ -209,7 +209,7 @@ def every(name, value):
     ({"balance": {"strategy": None}}, "strategy of the balancing is not what `balance` writes"),
     ({"balance": {"before": {"joy": 1}}}, "before of the balancing is not what `balance` writes: expected a number "
                                           "for each class"),
-    ({"balance": {"after": dict.fromkeys(COUNTS, float("inf"))}}, "after of the balancing is not what"),
+    ({"balance": {"after": dict.fromkeys(COUNTS, float("inf"))}}, "Infinity is no JSON"),
     ({"balance": {"requested": dict.fromkeys(COUNTS, True)}}, "requested of the balancing is not what"),
     ({"balance": {"after": dict.fromkeys(COUNTS, 10 ** 400)}}, "after of the balancing is not what"),
     ({"balance": {"labels": ["fear"]}}, "labels of the balancing are not those of its label scheme"),
