@@ -27,7 +27,7 @@ def report(
     map: Annotated[str, typer.Option(
         metavar="pca|tsne|none", help="How features are laid out in two dimensions.")] = "pca",
     modality: Annotated[Optional[str], typer.Option(  # noqa: UP045
-        metavar="NAME", help="Map this modality alone.  [default: all, as SMOTE sees them]")] = None,
+        metavar="NAME", help="Map this modality alone.  [default: all, each of the same weight]")] = None,
     audit: Annotated[str, typer.Option(
         metavar="rows|all|none", help="What is audited: the rows, also sounds and pictures (as `emoprep audit` does; a "
                                       "few ms an utterance), or nothing.")] = "rows",

@@ -76,8 +76,9 @@ def report(source: Path, *, other: Path | None = None, shards: Path | None = Non
             raise Absent("it was not asked for (--audit none)")
         judged = {"accept": accept, "thresholds": thresholds, "media": audited == "all", **how}
         looked_at = dict(zip(names, filter(None, (source, other)), strict=True))
-        if shards is not None and audited == "all":  # sounds and pictures lie there alone
-            looked_at.setdefault(name_of(shards), shards)
+        if shards not in (None, source, other) and audited == "all":  # sounds and pictures lie there alone
+            name = name_of(shards)
+            looked_at[f"{name} (--shards)" if name in looked_at else name] = shards
         return {name: audit(plan_audit(path, options=None if is_store(path) else options, **judged), jobs=jobs,
                             progress=progress) for name, path in looked_at.items()}
     found, missing = _each({

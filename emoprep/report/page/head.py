@@ -34,7 +34,6 @@ def head(report: Report, sections: Sequence[Section]) -> Head:
     """Return what stands above these sections."""
     names = [name for name, _ in sides(report)]
     stats = report.stats
-    notes = [*report.notes, *(note for _, one in sides(report) for note in one.notes)]
     kind = "Before and after balancing" if len(names) > 1 else f"What is in {names[0]}"
     facts = [("corpus", report.corpus)]
     facts += [("utterances" if len(names) == 1 else f"utterances, {name}", _sizes(one)) for name, one in sides(report)]
@@ -44,7 +43,7 @@ def head(report: Report, sections: Sequence[Section]) -> Head:
         facts.append(("protocol", stats.protocol))
     shown = "pictures, sounds and texts" if report.wall is not None else "texts quoted"
     says = [(one.id, one.says) for one in sections if one.says]
-    return Head(" → ".join(names), kind, says, facts, Cards(_cards(report)), list(dict.fromkeys(notes)),
+    return Head(" → ".join(names), kind, says, facts, Cards(_cards(report)), report.notes,
                 report.licence, shown, report.citation)
 
 
